@@ -1,0 +1,26 @@
+// Package common holds what every step needs and no lesson is about.
+//
+// A step is one program in two processes. The parent is the one that a person
+// started; the child is the same program again, cloned into the new namespaces,
+// where it becomes the command:
+//
+//	parent                          child
+//	Main                            .
+//	  Start ──────── clone ───────> Main
+//	  ...                             waits
+//	  Child.Release ──────────────>   sets its namespaces up
+//	  Child.Wait                      Exec: is the command from here on
+//	    exits with its status <───    exits
+//
+// C hands clone(2) a function. Go can't: between clone and execve only the
+// cloned thread exists, without the rest of the Go runtime (its scheduler, its
+// garbage collector), so that no Go code may run there. Start therefore executes
+// /proc/self/exe, this program again, with the same arguments. Main tells the two
+// apart by one environment variable, which the command never sees.
+//
+// Parent and child hold the two ends of a socket. A byte hands the turn to the
+// other side, so that the output of both has one order; end of file says that the
+// other side is gone, or, to the parent, that the child has become the command.
+//
+// The namespaces themselves are made in the steps, not here.
+package common

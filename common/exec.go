@@ -1,0 +1,77 @@
+//go:build linux
+
+package common
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+)
+
+// path is where the command is looked up: what a login gives, environ(7).
+const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Exec makes the child the command that stands after the options. It returns only if
+// that fails, or, with nil, if there is no command. The command's environment has
+// nothing of the host's, its signals are not blocked and not ignored, and it dies with
+// the parent.
+func Exec(c *cli.Context) error {
+	args := c.Args().Slice()
+	if len(args) == 0 {
+		Childf(c, "no command to execute")
+		return nil
+	}
+	Childf(c, "executing %s", quoteAll(args))
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
+		return Failed("unblock", "signals", err)
+	}
+	// The command dies with the parent, if the thread that asks for it is the one that
+	// calls execve: prctl(2). If the parent has died before this call, the
+	// socket says so.
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return Failed("prctl", "PR_SET_PDEATHSIG", err)
+	}
+	if closed(socket()) {
+		return errGone
+	}
+	return execvp(args, environment(c.App.Name))
+}
+
+// execvp looks the command up in path and executes it, as execvp(3) does: the search
+// goes on after a file that may not be executed.
+func execvp(args, env []string) error {
+	if strings.Contains(args[0], "/") {
+		return Failed("exec", args[0], unix.Exec(args[0], args, env))
+	}
+	failed := Failed("exec", args[0], unix.ENOENT)
+	for _, dir := range filepath.SplitList(path) {
+		file := filepath.Join(dir, args[0])
+		if info, err := os.Stat(file); err != nil || info.IsDir() {
+			continue
+		}
+		failed = Failed("exec", file, unix.Exec(file, args, env))
+		if !errors.Is(failed, unix.EACCES) {
+			break
+		}
+	}
+	return failed
+}
+
+// environment returns the command's whole environment.
+func environment(step string) []string {
+	home, prompt := os.Getenv("HOME"), "$ "
+	if os.Getuid() == 0 {
+		home, prompt = "/root", "# "
+	}
+	env := []string{"PATH=" + path, "HOME=" + home, "PS1=" + step + prompt}
+	if term, ok := os.LookupEnv("TERM"); ok {
+		env = append(env, "TERM="+term)
+	}
+	return env
+}

@@ -1,0 +1,264 @@
+//go:build linux
+
+package common
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// facts are what a hint depends on besides the error.
+type facts struct {
+	args     []string          // the command line of this program
+	jail     string            // the directory of --chroot, as typed, or ""
+	uid      int               // in this user namespace
+	sysAdmin bool              // CAP_SYS_ADMIN is effective
+	userns   bool              // this user namespace isn't the initial one
+	apparmor bool              // AppArmor restricts unprivileged user namespaces
+	limits   map[string]string // the user.max_*_namespaces, by their names in namespaces
+}
+
+func gather(args []string, jail string) facts {
+	read := func(file string) string {
+		text, _ := os.ReadFile(file)
+		return strings.Join(strings.Fields(string(text)), " ")
+	}
+	const capSysAdmin = 21 // capabilities(7)
+	status, _ := os.ReadFile("/proc/self/status")
+	f := facts{
+		args:     args,
+		jail:     jail,
+		uid:      os.Getuid(),
+		sysAdmin: inMask(status, "CapEff:", capSysAdmin),
+		userns:   read("/proc/self/uid_map") != "0 0 4294967295",
+		apparmor: read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1",
+		limits:   map[string]string{},
+	}
+	for _, ns := range namespaces {
+		f.limits[ns.file] = read("/proc/sys/user/max_" + ns.file + "_namespaces")
+	}
+	return f
+}
+
+// hints answer the failures that have one cause. In a text, OBJECT is the error's
+// object, SUDO is "sudo " where it takes that, and JAIL fills the jail.
+var hints = []struct {
+	operation string
+	errno     unix.Errno
+	text      string
+}{
+	{"clone", unix.EINVAL, "the kernel lacks one of these; it has what this lists: ls /proc/self/ns"},
+	{"clone", unix.EAGAIN, "too many processes, RLIMIT_NPROC or a pids cgroup; see: ulimit -u"},
+	{"re-execute", unix.ENOENT, "a step finds itself in /proc: SUDOmount -t proc proc /proc"},
+	{"mount proc on", unix.EPERM, "an outer container masks parts of its /proc, which a new one would " +
+		"show; start that with: docker run --security-opt systempaths=unconfined"},
+	{"make mounts private below", unix.EINVAL, "the root directory isn't a mount point, as in a " +
+		"chroot; before that: mount --bind DIR DIR"},
+	{"chroot", unix.ENOENT, "make the jail: JAIL"},
+	{"chroot", unix.ENOTDIR, "a jail is a directory: rm OBJECT; JAIL"},
+	{"chroot", unix.EACCES, "let it be entered: SUDOchmod a+x OBJECT"},
+	{"mq_open", unix.EMFILE, "not open files, but the bytes for a user's queues, RLIMIT_MSGQUEUE: raise " +
+		"it, ulimit -q unlimited, or remove queues, rm /dev/mqueue/NAME"},
+	{"mq_open", unix.ENOSPC, "not the disk, but the number of queues: " +
+		"SUDOsysctl -w fs.mqueue.queues_max=1024"},
+	{"mq_open", unix.EINVAL, "queues are kept smaller here, mq_overview(7): " +
+		"SUDOsysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192"},
+	{"mq_open", unix.ENOSYS, "the kernel has no POSIX message queues; WSL 1 and gVisor lack them"},
+	{"mq_unlink", unix.EACCES, "the queue is another user's: SUDOmount -t mqueue none /mnt; " +
+		"SUDOrm /mntOBJECT; SUDOumount /mnt"},
+	{"exec", unix.ENOEXEC, "no program for this machine; a script starts with a line like #!/bin/sh"},
+}
+
+// hint returns a line on what mends an error, with a command to copy where there is
+// one, or "" where there is nothing to add.
+func hint(err error, f facts) string {
+	var failed *fs.PathError
+	if !errors.As(err, &failed) {
+		return ""
+	}
+	op, object, errno := failed.Op, failed.Path, failed.Err
+	switch {
+	case op == "exec" && errno == unix.ENOENT:
+		return f.missing(object)
+	case op == "exec" && errno == unix.EACCES:
+		return f.refused(object)
+	case op == "clone" && errno == unix.ENOSPC:
+		return f.limited(object)
+	case errno == unix.EPERM && (op != "mount proc on" || !f.sysAdmin):
+		return f.unprivileged()
+	}
+	for _, h := range hints {
+		if h.operation == op && h.errno == errno {
+			return strings.NewReplacer("OBJECT", quote(object), "SUDO", f.sudo(),
+				"JAIL", f.binlibdepcp("/bin/sh")).Replace(h.text)
+		}
+	}
+	return ""
+}
+
+// unprivileged answers EPERM. A namespace takes CAP_SYS_ADMIN in the user namespace
+// that owns it: user_namespaces(7).
+func (f facts) unprivileged() string {
+	self := quoteAll(f.args)
+	switch {
+	case f.apparmor && (f.userns || f.uid != 0):
+		return "AppArmor restricts unprivileged user namespaces: be root, sudo " + self +
+			", or allow them, sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+	case f.sysAdmin || f.uid == 0:
+		return "even root may not, as in a container; start that with: docker run --privileged"
+	}
+	return "be root, sudo " + self + ", or root in a user namespace, unshare --user --map-root-user " + self
+}
+
+// limited answers ENOSPC of clone(2) with the limits of the namespaces in flags, those
+// that are 0 if any is.
+func (f facts) limited(flags string) string {
+	var asked, zero []string
+	for _, ns := range namespaces {
+		if strings.Contains(flags, ns.name) {
+			limit := "user.max_" + ns.file + "_namespaces=10000"
+			asked = append(asked, limit)
+			if f.limits[ns.file] == "0" {
+				zero = append(zero, limit)
+			}
+		}
+	}
+	if zero != nil {
+		asked = zero
+	}
+	return "not the disk, but a limit of namespaces, or 32 nested ones, namespaces(7): " +
+		f.sudo() + "sysctl -w " + strings.Join(asked, " ")
+}
+
+// missing tells apart what all reads "no such file or directory": execve(2). The child
+// is in the jail by now, so that it looks where the kernel did.
+func (f facts) missing(file string) string {
+	what := "the command"
+	if kind, name := interpreter(file); name != "" {
+		what = "the file is there, but its " + kind + " " + printable(name)
+		if kind == "#! interpreter" { // the ELF one comes with the program
+			file = name
+		}
+	}
+	switch {
+	case f.jail != "":
+		return what + " isn't in the jail: " + f.binlibdepcp(file)
+	case what != "the command":
+		return what + " isn't"
+	case !strings.Contains(file, "/"):
+		return "it isn't in " + path + "; a command elsewhere is called by its path"
+	}
+	return ""
+}
+
+func (f facts) refused(file string) string {
+	info, err := os.Stat(file)
+	switch {
+	case err == nil && info.IsDir():
+		return "it is a directory"
+	case err == nil && info.Mode()&0o111 == 0:
+		return "it isn't executable: chmod +x " + quote(filepath.Join(f.jail, file))
+	}
+	return ""
+}
+
+// binlibdepcp returns the command that brings a program into the jail. The tool is
+// built beside the steps.
+func (f facts) binlibdepcp(program string) string {
+	tool := "binlibdepcp"
+	if strings.Contains(f.args[0], "/") {
+		tool = filepath.Join(filepath.Dir(f.args[0]), tool)
+	}
+	program = quote(program)
+	if !strings.Contains(program, "/") {
+		program = `"$(command -v ` + program + `)"`
+	}
+	return quote(tool) + " " + program + " " + quote(f.jail)
+}
+
+func (f facts) sudo() string {
+	if f.uid == 0 {
+		return ""
+	}
+	return "sudo "
+}
+
+// interpreter returns the name of what the kernel needs besides the file to execute it:
+// that of its #! line, execve(2), or of its PT_INTERP program header, elf(5).
+func interpreter(file string) (kind, name string) {
+	head := make([]byte, 4096)
+	f, err := os.Open(file)
+	if err != nil {
+		return "", ""
+	}
+	defer f.Close()
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return "", ""
+	}
+	if line, ok := bytes.CutPrefix(head[:n], []byte("#!")); ok {
+		line, _, _ = bytes.Cut(line, []byte("\n"))
+		name, _, _ = strings.Cut(strings.TrimSpace(string(line)), " ")
+		return "#! interpreter", name
+	}
+	if string(head[:6]) != "\x7fELF\x02\x01" { // of 64 bits, little endian
+		return "", ""
+	}
+	// The import of debug/elf would slow the start of every step.
+	le := binary.LittleEndian
+	for i := range uint64(le.Uint16(head[56:])) { // e_phnum
+		p := le.Uint64(head[32:]) + i*56 // e_phoff
+		if p > uint64(len(head)-56) {
+			break
+		}
+		if le.Uint32(head[p:]) == 3 { // PT_INTERP; p_offset is at 8, p_filesz at 32
+			text := make([]byte, min(le.Uint64(head[p+32:]), unix.PathMax))
+			n, _ := f.ReadAt(text, int64(le.Uint64(head[p+8:])))
+			return "ELF interpreter", strings.TrimRight(string(text[:n]), "\x00")
+		}
+	}
+	return "", ""
+}
+
+// printable escapes what a terminal could take for something else than text.
+func printable(s string) string {
+	s = strconv.Quote(s)
+	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+}
+
+// quoteAll quotes the words of a command line, up to a length that suits a line.
+func quoteAll(words []string) string {
+	var quoted []string
+	length := 0
+	for _, word := range words {
+		if length += len(word); length > 200 {
+			quoted = append(quoted, "...")
+			break
+		}
+		quoted = append(quoted, quote(word))
+	}
+	return strings.Join(quoted, " ")
+}
+
+// quote quotes a word for a POSIX shell if it needs that; one that would upset the
+// terminal is shown as a Go string.
+func quote(word string) string {
+	const plain = "%+,-./0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	switch {
+	case !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return !strconv.IsPrint(r) }):
+		return strconv.Quote(word)
+	case word == "" || strings.Trim(word, plain) != "":
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}

@@ -1,0 +1,160 @@
+//go:build linux
+
+package common
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+)
+
+// Exit statuses of a step, those of env(1) and chroot(1). Any other is the command's
+// own, or 128+n if signal n killed it.
+const (
+	StatusFailed        = 125 // the step itself failed, wrong usage included
+	StatusNotExecutable = 126 // the command exists and can't be executed
+	StatusNotFound      = 127 // the command isn't there
+)
+
+const helpTemplate = `usage: {{.Name}} [options] [cmd [arg...]]
+
+options:{{template "visibleFlagTemplate" .}}
+`
+
+// Main runs one side of a step and exits with the step's status: parent in the
+// process that a person started, child in the one that Start cloned, once the parent
+// has released it. Both parse the same command line. Main adds the options --help and
+// --verbose, and prints an error, once, with a hint on what mends it.
+func Main(app *cli.App, parent, child cli.ActionFunc) {
+	if !isChild() {
+		go catchSignals() // takes about as long as reading the options
+	}
+	var jail string
+	app.Flags = append([]cli.Flag{
+		&cli.BoolFlag{Name: "h", Aliases: []string{"help"}, Usage: "show this help and exit"},
+		&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
+			Usage: "say what parent and child do"},
+	}, app.Flags...)
+	app.HideHelp = true            // its -h takes the command for a topic
+	app.Compiled = time.Unix(0, 1) // or it is looked up, for nothing
+	app.UseShortOptionHandling = true
+	app.CustomAppHelpTemplate = helpTemplate
+	cli.FlagStringer = describe
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return &usageError{err} }
+	app.ExitErrHandler = func(*cli.Context, error) {} // errors are reported below
+	app.Action = func(c *cli.Context) error {
+		jail = c.String("chroot")
+		if c.Bool("help") {
+			return cli.ShowAppHelp(c)
+		}
+		if !isChild() {
+			Parentf(c, "PID %d", os.Getpid())
+			return parent(c)
+		}
+		unix.CloseOnExec(socket())
+		catchIgnored()
+		if _, err := await(socket()); err != nil {
+			return err
+		}
+		Childf(c, "PID %d", os.Getpid())
+		return child(c)
+	}
+	err := app.Run(os.Args)
+	report(os.Stderr, app.Name, err, func() facts { return gather(os.Args, jail) })
+	os.Exit(exitStatus(err))
+}
+
+// describe returns a line of the help: "-u, --uts hostname", a tab, the usage.
+func describe(f cli.Flag) string {
+	option := f.(cli.DocGenerationFlag)
+	value, usage := flag.UnquoteUsage(&flag.Flag{Usage: option.GetUsage()})
+	if !option.TakesValue() {
+		value = ""
+	}
+	return fmt.Sprintf("-%s, --%s %s\t%s", f.Names()[0], f.Names()[1], value, usage)
+}
+
+// Parentf prints a "Parent: " line on stderr if the option --verbose is set.
+func Parentf(c *cli.Context, format string, args ...any) { verbosef(c, "Parent: "+format, args) }
+
+// Childf prints a " Child: " line on stderr if the option --verbose is set.
+func Childf(c *cli.Context, format string, args ...any) { verbosef(c, " Child: "+format, args) }
+
+func verbosef(c *cli.Context, format string, args []any) {
+	if c.Bool("verbose") {
+		fmt.Fprintf(os.Stderr, format+"\n", args...)
+	}
+}
+
+// NoOrYes checks the value of an option that is either.
+func NoOrYes(_ *cli.Context, value string) error {
+	if value != "no" && value != "yes" {
+		return &usageError{fmt.Errorf("%q is neither no nor yes", value)}
+	}
+	return nil
+}
+
+// Hostname checks a hostname's length, in bytes: sethostname(2). That the kernel takes
+// an empty one too helps nobody.
+func Hostname(_ *cli.Context, value string) error {
+	if len(value) < 1 || len(value) > 64 {
+		return &usageError{fmt.Errorf("a hostname has 1 to 64 bytes, this one %d", len(value))}
+	}
+	return nil
+}
+
+// Failed returns the error of an operation on an object, as in "mount proc on /proc:
+// operation not permitted". It unwraps to err, as a rule a unix.Errno.
+func Failed(operation, object string, err error) error {
+	if object == "" {
+		object = `""`
+	}
+	return &fs.PathError{Op: operation, Path: object, Err: err}
+}
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// A status is the exit status of a child that has ended. There is nothing to report.
+type status int
+
+func (s status) Error() string { return "exit status " + strconv.Itoa(int(s)) }
+
+func exitStatus(err error) int {
+	var s status
+	var failed *fs.PathError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &s):
+		return int(s)
+	case !errors.As(err, &failed) || failed.Op != "exec":
+		return StatusFailed
+	case failed.Err == unix.ENOENT:
+		return StatusNotFound
+	}
+	return StatusNotExecutable
+}
+
+// report prints "program: operation object: errno", and beneath it what mends it.
+func report(w io.Writer, program string, err error, gather func() facts) {
+	var s status
+	var usage *usageError
+	if err == nil || errors.As(err, &s) {
+		return
+	}
+	fmt.Fprintf(w, "%s: %s\n", program, printable(err.Error()))
+	if errors.As(err, &usage) {
+		fmt.Fprintf(w, "  usage: %s [options] [cmd [arg...]]; see %[1]s --help\n", program)
+	} else if text := hint(err, gather()); text != "" {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
+}

@@ -1,0 +1,52 @@
+//go:build linux
+
+package common
+
+import (
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// A terminal remembers how the step found its controlling terminal. A shell inside
+// makes its own process group the foreground one, and can't undo that when it ends:
+// the group before is in a PID namespace that it doesn't see. tcsetpgrp(3).
+type terminal struct {
+	fd       int
+	pgrp     int
+	settings *unix.Termios
+}
+
+// openTerminal returns nil where there is nothing to give back: no controlling
+// terminal, or a step in the background.
+func openTerminal() *terminal {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	pgrp, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	if err == nil && pgrp == unix.Getpgrp() {
+		if settings, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+			return &terminal{fd, pgrp, settings}
+		}
+	}
+	unix.Close(fd)
+	return nil
+}
+
+// restore makes the step's process group the foreground one again. A command that
+// was killed had no chance to undo what it had set (no echo, say): then the settings
+// are restored too.
+func (t *terminal) restore(killed bool) {
+	if t == nil {
+		return
+	}
+	// From the background both calls mean SIGTTOU, unless it is ignored. The child
+	// has ended, so that nobody inherits this.
+	signal.Ignore(unix.SIGTTOU)
+	_ = unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.pgrp)
+	if killed {
+		_ = unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.settings)
+	}
+	unix.Close(t.fd)
+}
