@@ -1,0 +1,76 @@
+//go:build linux
+
+// Step2-mnt runs a command in new PID and MNT namespaces.
+//
+// Usage:
+//
+//	step2-mnt [options] [cmd [arg...]]
+//
+// Options:
+//
+//	-h, --help               show this help and exit
+//	-v, --verbose            say what parent and child do
+//	-p, --pid                new PID namespace
+//	-m, --mnt                new MNT namespace
+//
+// New in this step: CLONE_NEWNS. The child has its own list of mounts, so that it can
+// mount a proc of its PID namespace on /proc: now ps tells the truth.
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+)
+
+func main() {
+	common.Main(&cli.App{
+		Name: "step2-mnt",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
+			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
+		},
+	}, parent, child)
+}
+
+// parent clones the child into the namespaces asked for, and waits for it.
+func parent(c *cli.Context) error {
+	var flags uintptr
+	if c.Bool("pid") {
+		// The child is PID 1 in there; the parent stays where it is.
+		flags |= unix.CLONE_NEWPID
+	}
+	if c.Bool("mnt") {
+		// The child gets a copy of the list of mounts.
+		flags |= unix.CLONE_NEWNS
+	}
+
+	child, err := common.Start(c, flags)
+	if err != nil {
+		return err
+	}
+	child.Release()
+	return child.Wait()
+}
+
+// child runs in the new namespaces, as this program again, and becomes the command.
+func child(c *cli.Context) error {
+	if c.Bool("mnt") {
+		// systemd shares all mounts, and the copy of a shared mount hands what is
+		// mounted below it back to the host: mount_namespaces(7).
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return common.Failed("make mounts private below", "/", err)
+		}
+		common.Childf(c, "made all mounts private")
+	}
+	if c.Bool("pid") && c.Bool("mnt") {
+		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
+		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
+		if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
+			return common.Failed("mount proc on", "/proc", err)
+		}
+		common.Childf(c, "mounted a new proc on /proc")
+	}
+	return common.Exec(c)
+}

@@ -1,0 +1,171 @@
+//go:build linux
+
+// Step6-chroot runs a command in new PID, MNT, UTS, NET and IPC namespaces, in
+// a chroot jail.
+//
+// Usage:
+//
+//	step6-chroot [options] [cmd [arg...]]
+//
+// Options:
+//
+//	-h, --help               show this help and exit
+//	-v, --verbose            say what parent and child do
+//	-p, --pid                new PID namespace
+//	-m, --mnt                new MNT namespace
+//	-u, --uts hostname       new UTS namespace with that hostname
+//	-n, --net                new NET namespace
+//	-i, --ipc no|yes         message to the parent, from a new IPC namespace: no|yes
+//	-c, --chroot dir         jail the child in the directory
+//
+// New in this step: chroot(2). The child's root directory is a jail, as filled by
+// binlibdepcp. It is no security boundary: root gets out of it, chroot(2) says how.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+)
+
+const queueName = "/ipc_namespace"
+
+func main() {
+	common.Main(&cli.App{
+		Name: "step6-chroot",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
+			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
+			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+				Usage: "new UTS namespace with that `hostname`"},
+			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
+			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.NoOrYes,
+				Usage: "message to the parent, from a new IPC namespace: `no|yes`"},
+			&cli.StringFlag{Name: "c", Aliases: []string{"chroot"},
+				Usage: "jail the child in the directory `dir`"},
+		},
+	}, parent, child)
+}
+
+// parent clones the child into the namespaces asked for, and waits for it.
+func parent(c *cli.Context) error {
+	var flags uintptr
+	if c.Bool("pid") {
+		// The child is PID 1 in there; the parent stays where it is.
+		flags |= unix.CLONE_NEWPID
+	}
+	if c.Bool("mnt") {
+		// The child gets a copy of the list of mounts.
+		flags |= unix.CLONE_NEWNS
+	}
+	if c.IsSet("uts") {
+		// The child gets a copy of the hostname.
+		flags |= unix.CLONE_NEWUTS
+	}
+	if c.Bool("net") {
+		// The child gets no link but lo, and that one is down.
+		flags |= unix.CLONE_NEWNET
+	}
+	var queue *common.Queue
+	if c.IsSet("ipc") {
+		// Made here, so in the parent's IPC namespace: 10 messages of 80 bytes and NUL.
+		var err error
+		if queue, err = common.CreateQueue(queueName, 10, 80+1); err != nil {
+			return err
+		}
+		defer queue.Remove()
+		common.Parentf(c, "created message queue %s", queueName)
+	}
+	if c.String("ipc") == "yes" {
+		// The child gets no message queue at all, POSIX or System V.
+		flags |= unix.CLONE_NEWIPC
+	}
+
+	child, err := common.Start(c, flags)
+	if err != nil {
+		return err
+	}
+	child.Release()
+	if queue != nil {
+		if message, err := queue.Receive(child); err != nil {
+			fmt.Println("Parent: no message:", err)
+		} else {
+			fmt.Println("Parent: received message:", message)
+		}
+		child.Release()
+	}
+	return child.Wait()
+}
+
+// child runs in the new namespaces, as this program again, and becomes the command.
+func child(c *cli.Context) error {
+	if c.Bool("mnt") {
+		// systemd shares all mounts, and the copy of a shared mount hands what is
+		// mounted below it back to the host: mount_namespaces(7).
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return common.Failed("make mounts private below", "/", err)
+		}
+		common.Childf(c, "made all mounts private")
+	}
+	if c.IsSet("chroot") {
+		dir := c.String("chroot")
+		if err := unix.Chroot(dir); err != nil {
+			return common.Failed("chroot", dir, err)
+		}
+		// The working directory is still outside, and a way out: chroot(2).
+		if err := unix.Chdir("/"); err != nil {
+			return common.Failed("chdir", "/", err)
+		}
+		common.Childf(c, "changed the root directory to %s", dir)
+	}
+	if c.Bool("pid") && c.Bool("mnt") {
+		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
+		if err := os.MkdirAll("/proc", 0o555); err != nil {
+			return err
+		}
+		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
+		if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
+			return common.Failed("mount proc on", "/proc", err)
+		}
+		common.Childf(c, "mounted a new proc on /proc")
+	}
+	if c.IsSet("uts") {
+		if err := unix.Sethostname([]byte(c.String("uts"))); err != nil {
+			return common.Failed("sethostname", c.String("uts"), err)
+		}
+		common.Childf(c, "set the hostname to %s", c.String("uts"))
+	}
+	if c.IsSet("ipc") {
+		if err := send(c); err != nil {
+			return err
+		}
+	}
+	return common.Exec(c)
+}
+
+// send asks for a message and sends it to the parent, if the queue is there.
+func send(c *cli.Context) error {
+	queue, err := common.OpenQueue(queueName)
+	if errors.Is(err, unix.ENOENT) && c.String("ipc") == "yes" {
+		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n", queueName)
+		return common.Yield()
+	}
+	if err != nil {
+		return err
+	}
+	defer queue.Remove() // if the parent is killed meanwhile, nobody else does
+	common.Childf(c, "opened message queue %s", queueName)
+	message, err := common.Ask("a message for the parent", 80)
+	if err == nil && message != "" {
+		err = queue.Send(message)
+	}
+	if err != nil {
+		return err
+	}
+	return common.Yield()
+}
