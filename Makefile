@@ -1,0 +1,43 @@
+# The steps are static and reproducible: no cgo, no paths, no build IDs. Without debug
+# symbols and cli's documentation generator they start a quarter faster.
+export CGO_ENABLED = 0
+GOFLAGS_BIN = -trimpath -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
+STEPS = $(sort $(wildcard step[0-9]*-*))
+
+.DEFAULT_GOAL = help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the programs into bin/
+	@mkdir -p bin
+	go build $(GOFLAGS_BIN) -o bin/ $(addprefix ./,$(STEPS))
+
+demo: build ## show the six steps, host beside inside
+	@./demo/demo.sh
+
+test: ## run all tests, as root or not
+	go test -count=1 ./...
+
+lint: ## gofmt, go vet, staticcheck, shellcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	GOOS=darwin go vet ./...
+	GOARCH=arm64 go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	shellcheck demo/*.sh .ci/run
+
+bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
+
+cover: ## statement coverage of common, the built programs included
+	./internal/cover.sh
+
+diff: ## what a step adds to the one before: make diff STEP=4
+	@case "$(STEP)" in [2-6]) ;; *) echo "make diff: STEP is a number from 2 to 6" >&2; exit 2;; esac
+	@git --no-pager diff --no-index step$$(($(STEP) - 1))-*/main.go step$(STEP)-*/main.go || true
+
+clean: ## remove what the build and the demo make
+	rm -rf bin jail cover
+
+.PHONY: help build demo test lint bench cover diff clean
