@@ -2,13 +2,6 @@ module nsteps
 
 go 1.25.0
 
-// A step runs for a moment, on one thread at a time: how many processors its cgroup
-// grants is not worth the files that the runtime would read for it at every start.
-godebug (
-	containermaxprocs=0
-	updatemaxprocs=0
-)
-
 require (
 	github.com/creack/pty v1.1.24
 	github.com/rogpeppe/go-internal v1.16.0

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"os/signal"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -179,8 +181,14 @@ func (ch *Child) handleSignals() {
 		sig := sig.(syscall.Signal)
 		switch {
 		case sig == unix.SIGPIPE:
-		case sig == unix.SIGTSTP || sig == unix.SIGTTIN || sig == unix.SIGTTOU:
-			ch.stop(sig, signals)
+		case sig == unix.SIGTSTP:
+			ch.stop(sig)
+		case sig == unix.SIGTTIN || sig == unix.SIGTTOU:
+			// A PID 1 that reads in the background is told again and again. What is
+			// left of that when the step is in the foreground is out of date.
+			if !inForeground() {
+				ch.stop(sig)
+			}
 		case !ch.isCommand():
 			ch.killedBy.CompareAndSwap(0, int32(sig))
 			ch.kill(unix.SIGKILL)
@@ -201,17 +209,25 @@ func (ch *Child) handleSignals() {
 
 // stop stops the parent as the terminal wants it, and with it a child that the
 // terminal can't stop. It returns when the parent is continued.
-func (ch *Child) stop(sig syscall.Signal, signals chan os.Signal) {
+func (ch *Child) stop(sig syscall.Signal) {
 	if ch.isPID1 || !ch.isCommand() {
 		ch.kill(unix.SIGSTOP)
 	}
-	signal.Reset(sig)
+	// The default action, for this thread: so it has stopped when tgkill returns, and
+	// not at all if nobody could continue it, in an orphaned process group. After
+	// signal.Reset the handler of the Go runtime would still drop the signal.
 	runtime.LockOSThread()
-	// To this thread: it has stopped when the call returns.
+	var defaultAction, handler [4]uint64 // struct sigaction of the kernel, sigaction(2)
+	sigaction(sig, &defaultAction, &handler)
 	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+	sigaction(sig, &handler, nil)
 	runtime.UnlockOSThread()
-	signal.Notify(signals, sig)
 	ch.kill(unix.SIGCONT)
+}
+
+func sigaction(sig syscall.Signal, action, old *[4]uint64) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
+		uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
 }
 
 // kill sends the child a signal. A pidfd never means another process that has got
@@ -226,8 +242,8 @@ func (ch *Child) isCommand() bool { return closed(ch.socket) }
 
 // catches reports whether the child has a handler for the signal.
 func (ch *Child) catches(sig syscall.Signal) bool {
-	file, err := os.ReadFile(ch.proc("status"))
-	return err == nil && inMask(file, "SigCgt:", int(sig)-1)
+	file, _ := os.ReadFile(ch.proc("status"))
+	return mask(file, "SigCgt:")&(1<<(sig-1)) != 0
 }
 
 // proc returns the name of one of the child's files in /proc. The PID won't do for
@@ -248,11 +264,11 @@ func field(file []byte, name string) string {
 	return ""
 }
 
-// inMask reports whether a bit is set in a mask of /proc/PID/status, a field of 16
-// hexadecimal digits: proc_pid_status(5). Signal n is bit n-1.
-func inMask(file []byte, name string, bit int) bool {
-	mask, err := strconv.ParseUint(field(file, name), 16, 64)
-	return err == nil && mask&(1<<bit) != 0
+// mask returns a mask of /proc/PID/status, of 16 hexadecimal digits, or 0 if it isn't
+// there: proc_pid_status(5). Signal n is bit n-1.
+func mask(file []byte, name string) uint64 {
+	m, _ := strconv.ParseUint(field(file, name), 16, 64)
+	return m
 }
 
 // Yield hands the turn to the parent and waits until it is released again. The
@@ -267,10 +283,9 @@ func Yield() error {
 // for the command: execve(2) resets what is caught, not what is ignored.
 func catchIgnored() {
 	status, _ := os.ReadFile("/proc/self/status")
-	for n := 1; n <= 64; n++ {
-		if inMask(status, "SigIgn:", n-1) {
-			signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
-		}
+	for ignored := mask(status, "SigIgn:"); ignored != 0; ignored &= ignored - 1 {
+		n := bits.TrailingZeros64(ignored) + 1
+		signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
 	}
 }
 

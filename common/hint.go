@@ -39,7 +39,7 @@ func gather(args []string, jail string) facts {
 		args:     args,
 		jail:     jail,
 		uid:      os.Getuid(),
-		sysAdmin: inMask(status, "CapEff:", capSysAdmin),
+		sysAdmin: mask(status, "CapEff:")&(1<<capSysAdmin) != 0,
 		userns:   read("/proc/self/uid_map") != "0 0 4294967295",
 		apparmor: read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1",
 		limits:   map[string]string{},
@@ -94,6 +94,8 @@ func hint(err error, f facts) string {
 		return f.refused(object)
 	case op == "clone" && errno == unix.ENOSPC:
 		return f.limited(object)
+	case op == "mq_unlink":
+		errno = unix.EACCES // EPERM where the directory is sticky
 	case errno == unix.EPERM && (op != "mount proc on" || !f.sysAdmin):
 		return f.unprivileged()
 	}

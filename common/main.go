@@ -43,7 +43,8 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 		&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
 			Usage: "say what parent and child do"},
 	}, app.Flags...)
-	app.HideHelp = true            // its -h takes the command for a topic
+	app.HideHelp = true
+	cli.HelpFlag = nil             // it would take the command for a topic
 	app.Compiled = time.Unix(0, 1) // or it is looked up, for nothing
 	app.UseShortOptionHandling = true
 	app.CustomAppHelpTemplate = helpTemplate
@@ -138,7 +139,7 @@ func exitStatus(err error) int {
 		return int(s)
 	case !errors.As(err, &failed) || failed.Op != "exec":
 		return StatusFailed
-	case failed.Err == unix.ENOENT:
+	case failed.Err == unix.ENOENT || failed.Err == unix.ENOTDIR:
 		return StatusNotFound
 	}
 	return StatusNotExecutable

@@ -34,6 +34,15 @@ func openTerminal() *terminal {
 	return nil
 }
 
+func inForeground() bool {
+	t := openTerminal()
+	if t == nil {
+		return false
+	}
+	unix.Close(t.fd)
+	return true
+}
+
 // restore makes the step's process group the foreground one again. A command that
 // was killed had no chance to undo what it had set (no echo, say): then the settings
 // are restored too.

@@ -133,7 +133,8 @@ func child(c *cli.Context) error {
 func send(c *cli.Context) error {
 	queue, err := common.OpenQueue(queueName)
 	if errors.Is(err, unix.ENOENT) && c.String("ipc") == "yes" {
-		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n", queueName)
+		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n",
+			queueName)
 		return common.Yield()
 	}
 	if err != nil {

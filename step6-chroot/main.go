@@ -16,7 +16,7 @@
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
 //	-i, --ipc no|yes         message to the parent, from a new IPC namespace: no|yes
-//	-c, --chroot dir         jail the child in the directory
+//	-c, --chroot dir         jail the child in dir
 //
 // New in this step: chroot(2). The child's root directory is a jail, as filled by
 // binlibdepcp. It is no security boundary: root gets out of it, chroot(2) says how.
@@ -47,7 +47,7 @@ func main() {
 			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.NoOrYes,
 				Usage: "message to the parent, from a new IPC namespace: `no|yes`"},
 			&cli.StringFlag{Name: "c", Aliases: []string{"chroot"},
-				Usage: "jail the child in the directory `dir`"},
+				Usage: "jail the child in `dir`"},
 		},
 	}, parent, child)
 }
@@ -152,7 +152,8 @@ func child(c *cli.Context) error {
 func send(c *cli.Context) error {
 	queue, err := common.OpenQueue(queueName)
 	if errors.Is(err, unix.ENOENT) && c.String("ipc") == "yes" {
-		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n", queueName)
+		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n",
+			queueName)
 		return common.Yield()
 	}
 	if err != nil {
