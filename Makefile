@@ -2,6 +2,7 @@
 # symbols and cli's documentation generator they start a quarter faster.
 export CGO_ENABLED = 0
 GOFLAGS_BIN = -trimpath -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
+BIN ?= bin
 STEPS = $(sort $(wildcard step[0-9]*-*))
 
 .DEFAULT_GOAL = help
@@ -10,8 +11,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs into bin/
-	@mkdir -p bin
-	go build $(GOFLAGS_BIN) -o bin/ $(addprefix ./,$(STEPS))
+	@mkdir -p $(BIN)
+	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(STEPS))
 
 demo: build ## show the six steps, host beside inside
 	@./demo/demo.sh
@@ -25,7 +26,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	shellcheck demo/*.sh .ci/run
+	shellcheck demo/*.sh docs/*.sh internal/*.sh .ci/run
 
 bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
@@ -37,7 +38,13 @@ diff: ## what a step adds to the one before: make diff STEP=4
 	@case "$(STEP)" in [2-6]) ;; *) echo "make diff: STEP is a number from 2 to 6" >&2; exit 2;; esac
 	@git --no-pager diff --no-index step$$(($(STEP) - 1))-*/main.go step$(STEP)-*/main.go || true
 
+diffs: ## write the diffs between neighbours to docs/diff, where the README links to them
+	@mkdir -p docs/diff
+	@set -- $(STEPS); while [ $$# -gt 1 ]; do \
+		diff -u --label $$1/main.go --label $$2/main.go $$1/main.go $$2/main.go >docs/diff/$$2.diff; \
+		shift; done; true
+
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover
 
-.PHONY: help build demo test lint bench cover diff clean
+.PHONY: help build demo test lint bench cover diff diffs clean

@@ -1,0 +1,234 @@
+//go:build linux
+
+package steptest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// A process is a step that has been started without a terminal.
+type process struct {
+	*exec.Cmd
+	stdin  io.WriteCloser
+	output *output
+}
+
+// An output can be read while the program writes it.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+func start(t *testing.T, step string, args ...string) *process {
+	t.Helper()
+	r := &process{Cmd: exec.Command(Bin(step), args...), output: &output{}}
+	r.Stdout, r.Stderr = r.output, r.output
+	r.WaitDelay = 5 * time.Second
+	stdin, err := r.StdinPipe()
+	require.NoError(t, err)
+	r.stdin = stdin
+	require.NoError(t, r.Start())
+	return r
+}
+
+// expect waits until the output has the text.
+func (r *process) expect(t *testing.T, text string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return strings.Contains(r.output.String(), text) },
+		10*time.Second, 5*time.Millisecond, "no %q in the output", text)
+}
+
+// status waits for the end and returns the exit status as a shell has it.
+func (r *process) status() int {
+	_ = r.Wait()
+	ws := r.ProcessState.Sys().(interface {
+		Signaled() bool
+		Signal() unix.Signal
+		ExitStatus() int
+	})
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+const prompt = "Child: a message for the parent"
+
+// A signal to the parent ends all, with its status, and leaves nothing; NeedsHost looks.
+func TestSignalToParent(t *testing.T) {
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGKILL} {
+		for stage, args := range map[string][]string{
+			"prompt":          {"-i", "no"},
+			"prompt of PID 1": {"-pmni", "no"},
+		} {
+			t.Run(fmt.Sprint(sig, " at the ", stage), func(t *testing.T) {
+				NeedsHost(t)
+				r := start(t, "step5-ipc", append(args, "sh", "-c", "echo ran")...)
+				r.expect(t, prompt)
+				assert.Equal(t, []string{"ipc_namespace"}, Queues())
+				require.NoError(t, r.Process.Signal(sig))
+				assert.Equal(t, 128+int(sig), r.status())
+				assert.NotContains(t, r.output.String(), "ran")
+				assert.NotContains(t, r.output.String(), "goroutine")
+				if sig != unix.SIGKILL {
+					assert.Contains(t, r.output.String(), "step5-ipc: stopped by signal")
+				}
+			})
+		}
+	}
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGKILL} {
+		for _, step := range steps {
+			t.Run(fmt.Sprint(sig, " to the command of ", step), func(t *testing.T) {
+				NeedsHost(t)
+				r := start(t, step, "sh", "-c", "echo ready; exec sleep 86400")
+				r.expect(t, "ready")
+				require.NoError(t, r.Process.Signal(sig))
+				assert.Equal(t, 128+int(sig), r.status())
+			})
+		}
+	}
+	for sig, status := range map[unix.Signal]int{unix.SIGTERM: 15, unix.SIGHUP: 1} {
+		t.Run(fmt.Sprint(sig, " to PID 1 with a handler"), func(t *testing.T) {
+			NeedsHost(t)
+			r := start(t, "step1-pid", "-p", "sh", "-c",
+				fmt.Sprintf(`trap "exit %d" %d; echo ready; while :; do sleep 0.05; done`, status, status))
+			r.expect(t, "ready")
+			require.NoError(t, r.Process.Signal(sig))
+			assert.Equal(t, status, r.status())
+		})
+		t.Run(fmt.Sprint(sig, " to PID 1 without a handler"), func(t *testing.T) {
+			NeedsHost(t)
+			r := start(t, "step1-pid", "-p", "sh", "-c", `echo ready; sleep 86400 & wait`)
+			r.expect(t, "ready")
+			begin := time.Now()
+			require.NoError(t, r.Process.Signal(sig))
+			assert.Equal(t, 137, r.status())
+			assert.Greater(t, time.Since(begin), 1900*time.Millisecond, "SIGKILL comes after a grace")
+		})
+	}
+}
+
+// SIGKILL to the parent takes PID 1 with it, and so the whole namespace.
+func TestKilledParent(t *testing.T) {
+	NeedsHost(t)
+	r := start(t, "step6-chroot", "-pmnu", "box", "sh", "-c", `sleep 86400 & echo ready; wait`)
+	r.expect(t, "ready")
+	require.NoError(t, r.Process.Kill())
+	assert.Equal(t, 137, r.status())
+}
+
+// Whenever the parent is killed, nothing goes on living; a queue that SIGKILL has left
+// in the moment before the child could open it doesn't spoil the next run, and goes.
+func TestKilledAtAnyTime(t *testing.T) {
+	NeedsHost(t)
+	seed := rand.New(rand.NewSource(1))
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGKILL} {
+		for range 40 {
+			r := start(t, "step5-ipc", "-pmnu", "box", "-i", "no", "sleep", "86400")
+			_, _ = io.WriteString(r.stdin, "hello\n")
+			time.Sleep(time.Duration(seed.Intn(12000)) * time.Microsecond)
+			require.NoError(t, r.Process.Signal(sig))
+			if sig == unix.SIGINT { // which the command ignores, as PID 1
+				time.Sleep(10 * time.Millisecond)
+				_ = r.Process.Signal(sig)
+				time.Sleep(10 * time.Millisecond)
+				_ = r.Process.Signal(unix.SIGKILL)
+			}
+			r.status()
+			if sig == unix.SIGTERM {
+				assert.Empty(t, Queues())
+			}
+		}
+	}
+	for _, value := range []string{"no", "yes"} {
+		r := start(t, "step5-ipc", "-i", value, "true")
+		_, _ = io.WriteString(r.stdin, "after\n")
+		assert.Equal(t, 0, r.status())
+		assert.Equal(t, value == "no", strings.Contains(r.output.String(), "received message: after"))
+	}
+}
+
+// A queue that is in the way, of other dimensions and with a message in it.
+func TestStaleQueue(t *testing.T) {
+	NeedsHost(t)
+	file, err := os.Create(mqueue + "/ipc_namespace")
+	require.NoError(t, err)
+	defer file.Close()
+	r := start(t, "step5-ipc", "-i", "no", "true")
+	_, _ = io.WriteString(r.stdin, "mine\n")
+	assert.Equal(t, 0, r.status())
+	assert.Contains(t, r.output.String(), "received message: mine\n")
+}
+
+// Two runs at once keep their messages apart, in whatever order they end.
+func TestTwoQueues(t *testing.T) {
+	for _, order := range [][]int{{0, 1}, {1, 0}} {
+		NeedsHost(t)
+		var runs [2]*process
+		for i := range runs {
+			runs[i] = start(t, "step5-ipc", "-i", "no", "true")
+			runs[i].expect(t, prompt)
+		}
+		for _, i := range order {
+			_, _ = fmt.Fprintf(runs[i].stdin, "from %d\n", i)
+			assert.Equal(t, 0, runs[i].status())
+			assert.Contains(t, runs[i].output.String(), fmt.Sprintf("received message: from %d\n", i))
+		}
+	}
+}
+
+// 200 runs at once, all namespaces each.
+func TestMany(t *testing.T) {
+	NeedsHost(t)
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			cmd := exec.Command(Bin("step6-chroot"), "-pmnu", "box", "-i", []string{"no", "yes"}[i%2], "true")
+			cmd.Stdin = strings.NewReader(fmt.Sprintf("from %d\n", i))
+			out, err := cmd.CombinedOutput()
+			assert.NoError(t, err, string(out))
+			if i%2 == 0 {
+				assert.Contains(t, string(out), fmt.Sprintf("received message: from %d\n", i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// nohup(1) works: the step goes on ignoring what it was told to.
+func TestNohup(t *testing.T) {
+	NeedsHost(t)
+	cmd := exec.Command("sh", "-c", `trap "" HUP; exec step1-pid -p sh -c "echo ready; sleep 0.3; exit 4"`)
+	out := &output{}
+	cmd.Stdout = out
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return out.String() != "" }, 5*time.Second, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(unix.SIGHUP))
+	_ = cmd.Wait()
+	assert.Equal(t, 4, cmd.ProcessState.ExitCode())
+}

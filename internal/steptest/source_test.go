@@ -1,0 +1,197 @@
+//go:build linux
+
+package steptest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var steps = []string{"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot"}
+
+func TestMain(m *testing.M) { Main(m, steps...) }
+
+func source(t *testing.T, step string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../" + step + "/main.go")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// A diff between neighbours shows the new namespace and nothing else: lines come, hardly
+// any goes.
+func TestNeighbours(t *testing.T) {
+	limits := []int{1: 24, 2: 14, 3: 8, 4: 64, 5: 34} // net additions, comments included
+	for i := 1; i < len(steps); i++ {
+		t.Run(steps[i], func(t *testing.T) {
+			before, after := source(t, steps[i-1]), source(t, steps[i])
+			added, removed := diff(t, before, after)
+			assert.LessOrEqual(t, added-removed, limits[i], "lines more than in %s", steps[i-1])
+			assert.Positive(t, added)
+
+			// Without the package comment, and the program's name.
+			before = strings.ReplaceAll(before, steps[i-1], steps[i])
+			_, removed = diff(t, code(before), code(after))
+			assert.LessOrEqual(t, removed, 3, "lines of %s that go", steps[i-1])
+		})
+	}
+}
+
+// The diffs that the README links to are those of the sources: make diffs.
+func TestDiffs(t *testing.T) {
+	for i := 1; i < len(steps); i++ {
+		before, after := steps[i-1]+"/main.go", steps[i]+"/main.go"
+		cmd := exec.Command("diff", "-u", "--label", before, "--label", after, before, after)
+		cmd.Dir = "../.."
+		want, _ := cmd.Output()
+		got, err := os.ReadFile("../../docs/diff/" + steps[i] + ".diff")
+		assert.NoError(t, err)
+		assert.Equal(t, string(want), string(got), "make diffs writes it anew")
+	}
+}
+
+// What the README tells a person to type works, and what it shows is what comes. Its
+// links lead somewhere.
+func TestReadme(t *testing.T) {
+	NeedsHost(t)
+	text, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	dir := t.TempDir() // as after make build, with a jail
+	require.NoError(t, os.Symlink(bin, dir+"/bin"))
+	cmd := exec.Command("go", "build", "-o", dir+"/jail/bin/sh", "../../demo/shell")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	tried := 0
+	for row := range strings.Lines(string(text)) {
+		fields := strings.Split(row, " | ")
+		if len(fields) != 7 || !strings.HasPrefix(fields[3], "`bin/") {
+			continue
+		}
+		line := strings.Split(fields[3], "`")[1]
+		tried++
+		cmd := exec.Command("sh", "-c", line)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		assert.NoError(t, err, "%s: %s", line, out)
+		assert.NotEmpty(t, out)
+	}
+	assert.Equal(t, 6, tried)
+	for _, link := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(string(text), -1) {
+		if !strings.HasPrefix(link[1], "https://") {
+			_, err := os.Stat("../../" + link[1])
+			assert.NoError(t, err)
+		}
+	}
+	for _, target := range regexp.MustCompile("make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
+		out, err := exec.Command("make", "-C", "../..", "-n", target[1], "STEP=2").CombinedOutput()
+		assert.NoError(t, err, string(out))
+	}
+}
+
+func TestLength(t *testing.T) {
+	for _, step := range steps {
+		text := source(t, step)
+		assert.LessOrEqual(t, strings.Count(text, "\n"), 200, "%s/main.go", step)
+		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150, "%s/main.go, its code", step)
+		for n, line := range strings.Split(text, "\n") {
+			columns := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
+			assert.Less(t, columns, 96, "%s/main.go:%d", step, n+1)
+		}
+	}
+}
+
+// code returns a source from its package clause on.
+func code(text string) string { return text[strings.Index(text, "\npackage main\n")+1:] }
+
+func diff(t *testing.T, before, after string) (added, removed int) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/before", []byte(before), 0o644))
+	require.NoError(t, os.WriteFile(dir+"/after", []byte(after), 0o644))
+	cmd := exec.Command("diff", "before", "after")
+	cmd.Dir = dir
+	out, _ := cmd.Output()
+	require.LessOrEqual(t, cmd.ProcessState.ExitCode(), 1)
+	for _, line := range strings.Split(string(out), "\n") {
+		switch {
+		case strings.HasPrefix(line, ">"):
+			added++
+		case strings.HasPrefix(line, "<"):
+			removed++
+		}
+	}
+	return added, removed
+}
+
+// The package comment is the manual: its usage and options are those of --help.
+func TestManual(t *testing.T) {
+	if bin == "" {
+		t.Skip("SKIPPED: the programs weren't built")
+	}
+	comment := regexp.MustCompile(`(?s)// Usage:\n//\n//\t(.*?)\n//\n// Options:\n//\n(.*?)\n//\n`)
+	for _, step := range steps {
+		t.Run(step, func(t *testing.T) {
+			part := comment.FindStringSubmatch(source(t, step))
+			require.NotNil(t, part)
+			manual := "usage: " + part[1] + " options: " + strings.ReplaceAll(part[2], "//\t", "")
+			help, err := exec.Command(Bin(step), "--help").Output()
+			require.NoError(t, err)
+			assert.Equal(t, words(manual), words(string(help)))
+		})
+	}
+}
+
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// A step imports little; and the packages build, and explain themselves, elsewhere.
+func TestImports(t *testing.T) {
+	allowed := regexp.MustCompile(`^(github.com/urfave/cli/v2|golang.org/x/sys/unix|nsteps/common)$`)
+	for _, step := range steps {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../../"+step).Output()
+		require.NoError(t, err)
+		for _, path := range strings.Fields(string(out)) {
+			if strings.Contains(path, ".") || strings.HasPrefix(path, "nsteps") {
+				assert.Regexp(t, allowed, path, step)
+			}
+		}
+	}
+	for _, target := range []string{"darwin/arm64", "windows/amd64", "linux/arm64", "linux/amd64"} {
+		system, machine, _ := strings.Cut(target, "/")
+		cmd := exec.Command("go", "build", "-o", os.DevNull, "./...")
+		cmd.Dir = "../.."
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+machine)
+		out, err := cmd.CombinedOutput()
+		assert.NoError(t, err, "%s: %s", target, out)
+	}
+}
+
+// Two builds are the same to the byte, and need no libraries.
+func TestBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: -short")
+	}
+	var builds [2]string
+	for i := range builds {
+		dir := t.TempDir()
+		cmd := exec.Command("make", "-s", "build", "BIN="+dir)
+		cmd.Dir = "../.."
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		sums, err := exec.Command("sh", "-c", fmt.Sprintf("cd %s && cksum *", dir)).Output()
+		require.NoError(t, err)
+		builds[i] = string(sums)
+		file, err := os.ReadFile(dir + "/step6-chroot")
+		require.NoError(t, err)
+		assert.NotContains(t, string(file), "/ld-linux", "a static program has no interpreter")
+	}
+	assert.Equal(t, builds[0], builds[1])
+	assert.Contains(t, builds[0], "step1-pid")
+}

@@ -1,0 +1,304 @@
+//go:build linux
+
+// Package steptest runs the tests of the steps: through the built programs, on a host
+// of their own, which is compared before and after.
+//
+// That host is a set of new namespaces around the test program itself (MNT, UTS, IPC
+// and NET, and USER for those who aren't root), with all mounts shared as systemd has
+// them, and a message queue file system to look at. So a leak shows, and the real host
+// is left alone.
+package steptest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// hostEnv tells the test program that it is on its host, or why it can't be.
+const (
+	hostEnv    = "NSTEPS_TEST_HOST"
+	refusedEnv = "NSTEPS_TEST_REFUSED"
+	coverEnv   = "NSTEPS_COVER" // directory for the coverage data of the built programs
+)
+
+var (
+	bin    string // the directory of the built programs
+	mqueue string // where the message queue file system of the host is mounted
+)
+
+// Bin returns the path of a built program.
+func Bin(program string) string { return filepath.Join(bin, program) }
+
+// Queues returns the names of the host's POSIX message queues.
+func Queues() []string { return list(mqueue) }
+
+// Main builds programs of this module, given by their directories, enters the host
+// and runs the tests there. It exits.
+func Main(m *testing.M, programs ...string) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "1") // the host is compared around each test
+	os.Exit(run(m, programs))
+}
+
+func run(m *testing.M, programs []string) int {
+	if os.Getenv(hostEnv) == "" && os.Getenv(refusedEnv) == "" {
+		dir, err := os.MkdirTemp("", "steptest")
+		if err != nil {
+			return fail(err)
+		}
+		defer os.RemoveAll(dir)
+		if err := os.Chmod(dir, 0o755); err != nil { // for the tests as a plain user
+			return fail(err)
+		}
+		for _, program := range append(programs, "internal/steptest/jailed") {
+			if err := build(program, dir); err != nil {
+				return fail(err)
+			}
+		}
+		status, err := enter(hostEnv + "=" + dir)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "\n*** SKIPPED: all tests that need namespaces: this user may not "+
+				"make a user namespace: %v\n\n", err)
+			cmd := self(refusedEnv + "=" + err.Error())
+			err := cmd.Run()
+			return cmd.ProcessState.ExitCode() | btoi(cmd.ProcessState == nil && err != nil)
+		}
+		return status
+	}
+	if bin = os.Getenv(hostEnv); bin != "" {
+		if err := settle(); err != nil {
+			return fail(err)
+		}
+	}
+	return m.Run()
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "steptest:", err)
+	return 1
+}
+
+// build builds a program as the Makefile does, but for the coverage asked for.
+func build(program, dir string) error {
+	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-o", dir + "/"}
+	if os.Getenv(coverEnv) != "" {
+		args = append(args, "-cover", "-coverpkg", "nsteps/...")
+	}
+	cmd := exec.Command("go", append(args, "nsteps/"+program)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %v\n%s", program, err, out)
+	}
+	return nil
+}
+
+func self(env string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), env)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd
+}
+
+// enter runs this program in the namespaces of the host. The error is that of clone(2).
+func enter(env string) (status int, err error) {
+	cmd := self(env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	if uid := os.Getuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	err = cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// settle makes the new namespaces look like a host.
+func settle() error {
+	if dir := os.Getenv(coverEnv); dir != "" {
+		os.Setenv("GOCOVERDIR", dir)
+	}
+	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	mqueue = filepath.Join(bin, "mqueue")
+	if err := os.Mkdir(mqueue, 0o755); err != nil {
+		return err
+	}
+	steps := []struct {
+		what string
+		err  error
+	}{
+		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")},
+		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")},
+		{"mount mqueue", unix.Mount("mqueue", mqueue, "mqueue", 0, "")},
+		{"sethostname", unix.Sethostname([]byte("host"))},
+		// What a step leaves behind becomes a child of this process.
+		{"prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)},
+	}
+	for _, step := range steps {
+		if step.err != nil {
+			return fmt.Errorf("%s: %v", step.what, step.err)
+		}
+	}
+	return nil
+}
+
+// NeedsHost skips a test, loudly, where namespaces are refused. Otherwise it compares
+// the host before and after the test.
+func NeedsHost(t testing.TB) {
+	t.Helper()
+	if why := os.Getenv(refusedEnv); why != "" {
+		t.Skipf("SKIPPED: needs namespaces, and this user may not make them: %s", why)
+	}
+	before := Snapshot()
+	t.Cleanup(func() { Compare(t, before) })
+}
+
+// Snapshot describes what the steps may not change on the host, by line.
+func Snapshot() string {
+	var b strings.Builder
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
+	fmt.Fprintf(&b, "hostname %s", read("/proc/sys/kernel/hostname"))
+	fmt.Fprintf(&b, "queues %q\n", Queues())
+	links, err := net.Interfaces()
+	fmt.Fprintf(&b, "links %v %v\n", links, err)
+	fmt.Fprintf(&b, "System V queues %s", read("/proc/sysvipc/msg"))
+	fmt.Fprintf(&b, "processes %q\n", children())
+	fmt.Fprintf(&b, "mounts\n%s", read("/proc/self/mountinfo"))
+	return b.String()
+}
+
+// Compare fails the test if the host isn't as it was. What is killed may take a moment
+// to end.
+func Compare(t testing.TB, before string) {
+	t.Helper()
+	var after string
+	for range 100 {
+		if after = Snapshot(); after == before {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("the host has changed:\n%s%s", only("- ", before, after), only("+ ", after, before))
+}
+
+// only returns the lines of text that aren't in other.
+func only(mark, text, other string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(other, line) {
+			b.WriteString(mark + line)
+		}
+	}
+	return b.String()
+}
+
+// children returns the command lines of this process's children that haven't ended.
+func children() (commands []string) {
+	parent := strconv.Itoa(os.Getpid())
+	for _, pid := range list("/proc") {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil || strings.Trim(pid, "0123456789") != "" {
+			continue
+		}
+		// PID (command) state PPID: the command may hold anything, proc_pid_stat(5).
+		rest := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if rest[1] == parent && rest[0] != "Z" {
+			line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+			commands = append(commands, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	sort.Strings(commands)
+	return commands
+}
+
+func list(dir string) (names []string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// Scripts runs the scripts of testdata, and those that hold for every step, with the
+// step's name in $STEP.
+func Scripts(t *testing.T, step string) {
+	for name, dir := range map[string]string{"own": "testdata", "common": "../internal/steptest/testdata"} {
+		t.Run(name, func(t *testing.T) {
+			NeedsHost(t)
+			testscript.Run(t, testscript.Params{
+				Dir: dir,
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("STEP", step)
+					e.Setenv("BIN", bin)
+					e.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+					before := Snapshot()
+					e.Defer(func() { Compare(e.T().(testing.TB), before) })
+					return nil
+				},
+				Cmds:      map[string]func(*testscript.TestScript, bool, []string){"status": status},
+				Condition: condition,
+			})
+		})
+	}
+}
+
+// status is the command "status N program [arg...]" of a script: the program has to
+// exit with that status.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N program [arg...]")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit := (*exec.ExitError)(nil)
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, not %s", got, args[0])
+	}
+}
+
+// condition says that [has:OPTION] holds for the steps that have an option, and
+// [root] for the real root user.
+func condition(cond string) (bool, error) {
+	if cond == "root" {
+		uids, err := os.ReadFile("/proc/self/uid_map")
+		return strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295", err
+	}
+	return false, fmt.Errorf("unknown condition %q", cond)
+}
