@@ -90,7 +90,7 @@ func TestReadme(t *testing.T) {
 			assert.NoError(t, err)
 		}
 	}
-	for _, target := range regexp.MustCompile("make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
+	for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
 		out, err := exec.Command("make", "-C", "../..", "-n", target[1], "STEP=2").CombinedOutput()
 		assert.NoError(t, err, string(out))
 	}
