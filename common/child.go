@@ -130,9 +130,6 @@ func flagNames(flags uintptr) string {
 	return strings.Join(names, "|")
 }
 
-// PID returns the child's process ID as the parent sees it.
-func (ch *Child) PID() int { return ch.pid }
-
 // Release lets the child go on, from its start or from Yield.
 func (ch *Child) Release() { hand(ch.socket, turn) }
 

@@ -96,6 +96,23 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// The demo shows all steps without a terminal, and leaves nothing.
+func TestDemo(t *testing.T) {
+	NeedsHost(t)
+	cmd := exec.Command("make", "-s", "demo")
+	cmd.Dir = "../.."
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, want := range []string{
+		"== Step 1: ", "\ninside, I am PID 1\n", "\nbox\n", "\nlo               DOWN ",
+		"\nParent: received message: hello from inside\n", "\nParent: no message: the child sends none\n",
+		"\nbin\n", "nothing of it is left on the host",
+	} {
+		assert.Contains(t, string(out), want)
+	}
+	assert.NotContains(t, string(out), "\x1b")
+}
+
 func TestLength(t *testing.T) {
 	for _, step := range steps {
 		text := source(t, step)
