@@ -124,10 +124,10 @@ func child(c *cli.Context) error {
 		common.Childf(c, "changed the root directory to %s", dir)
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
-		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
 		if err := os.MkdirAll("/proc", 0o555); err != nil {
 			return err
 		}
+		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
 		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
 		if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)
