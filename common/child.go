@@ -214,7 +214,7 @@ func (ch *Child) stop(sig syscall.Signal) {
 	// not at all if nobody could continue it, in an orphaned process group. After
 	// signal.Reset the handler of the Go runtime would still drop the signal.
 	runtime.LockOSThread()
-	var defaultAction, handler [4]uint64 // struct sigaction of the kernel, sigaction(2)
+	var handler kernelSigaction
 	sigaction(sig, &defaultAction, &handler)
 	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
 	sigaction(sig, &handler, nil)
@@ -222,7 +222,12 @@ func (ch *Child) stop(sig syscall.Signal) {
 	ch.kill(unix.SIGCONT)
 }
 
-func sigaction(sig syscall.Signal, action, old *[4]uint64) {
+// kernelSigaction is the kernel's struct sigaction, of amd64 and arm64 alike.
+type kernelSigaction struct{ handler, flags, restorer, mask uint64 }
+
+var defaultAction kernelSigaction // SIG_DFL
+
+func sigaction(sig syscall.Signal, action, old *kernelSigaction) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
 		uintptr(unsafe.Pointer(action)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
 }
@@ -276,13 +281,14 @@ func Yield() error {
 	return err
 }
 
-// catchIgnored makes signals that the child has inherited as ignored the default again
-// for the command: execve(2) resets what is caught, not what is ignored.
-func catchIgnored() {
+// resetIgnored makes the signals that the child has inherited as ignored the default
+// again: execve(2) resets only what is caught. Package signal doesn't do for all of
+// them: to a program that it spawns, the C library hands two of its own on as ignored.
+func resetIgnored() {
 	status, _ := os.ReadFile("/proc/self/status")
 	for ignored := mask(status, "SigIgn:"); ignored != 0; ignored &= ignored - 1 {
 		n := bits.TrailingZeros64(ignored) + 1
-		signal.Notify(make(chan os.Signal, 1), syscall.Signal(n))
+		sigaction(syscall.Signal(n), &defaultAction, nil)
 	}
 }
 

@@ -61,7 +61,7 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 			return parent(c)
 		}
 		unix.CloseOnExec(socket())
-		catchIgnored()
+		resetIgnored()
 		if _, err := await(socket()); err != nil {
 			return err
 		}
