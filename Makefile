@@ -1,7 +1,7 @@
 # The steps are static and reproducible: no cgo, no paths, no build IDs. Without debug
 # symbols and cli's documentation generator they start a quarter faster.
 export CGO_ENABLED = 0
-GOFLAGS_BIN = -trimpath -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
+GOFLAGS_BIN = -trimpath -buildvcs=false -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
 BIN ?= bin
 STEPS = $(sort $(wildcard step[0-9]*-*))
 
@@ -35,7 +35,7 @@ cover: ## statement coverage of common, the built programs included
 	./internal/cover.sh
 
 diff: ## what a step adds to the one before: make diff STEP=4
-	@case "$(STEP)" in [2-6]) ;; *) echo "make diff: STEP is a number from 2 to 6" >&2; exit 2;; esac
+	@case "$(STEP)" in [2-6]) ;; *) echo "make diff: which step? make diff STEP=4, or 2 to 6" >&2; exit 2;; esac
 	@git --no-pager diff --no-index step$$(($(STEP) - 1))-*/main.go step$(STEP)-*/main.go || true
 
 diffs: ## write the diffs between neighbours to docs/diff, where the README links to them

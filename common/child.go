@@ -192,12 +192,14 @@ func (ch *Child) handleSignals() {
 		case sig == unix.SIGTERM || sig == unix.SIGHUP:
 			ch.kill(sig)
 			time.AfterFunc(grace, func() { ch.kill(unix.SIGKILL) })
-		case !ch.isPID1 || ch.catches(sig):
+		case !ch.isPID1:
 		case !warned:
-			fmt.Fprintf(os.Stderr, "%s: the command is PID 1 of its namespace and has no handler "+
-				"for signal %d (%v), so the kernel drops it: once more kills the command\n",
-				ch.c.App.Name, sig, sig)
-			warned = true
+			time.Sleep(100 * time.Millisecond) // a command with a handler may be ending
+			if !ch.catches(sig) {
+				fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), so it gets none: "+
+					"once more kills it\n", ch.c.App.Name, sig, sig)
+				warned = true
+			}
 		default:
 			ch.kill(unix.SIGKILL)
 		}

@@ -58,12 +58,11 @@ func TestReport(t *testing.T) {
 		{errGone, "step: the other process is gone\n"},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
-		{&usageError{errors.New("flag provided but not defined: -z")},
-			"step: flag provided but not defined: -z\n" +
-				"  usage: step [options] [cmd [arg...]]; see step --help\n"},
+		{&usageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
+			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM),
-			"step: clone CLONE_NEWPID: operation not permitted\n  be root, sudo bin/step1-pid -p, " +
-				"or root in a user namespace, unshare --user --map-root-user bin/step1-pid -p\n"},
+			"step: clone CLONE_NEWPID: operation not permitted\n  be root: sudo bin/step1-pid -p\n" +
+				"  or root in a user namespace: unshare --user --map-root-user bin/step1-pid -p\n"},
 	} {
 		var b bytes.Buffer
 		report(&b, "step", test.err, plain)
@@ -90,16 +89,16 @@ func TestHint(t *testing.T) {
 	}{
 		{errGone, root, ""},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM), user,
-			"be root, sudo " + self + ", or root in a user namespace, unshare --user --map-root-user " + self},
+			"be root: sudo " + self + "\nor root in a user namespace: unshare --user --map-root-user " + self},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM), root,
 			"even root may not, as in a container; start that with: docker run --privileged"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM), container,
 			"even root may not, as in a container; start that with: docker run --privileged"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM), mapped,
-			"AppArmor restricts unprivileged user namespaces: be root, sudo " + self +
-				", or allow them, sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
+			"AppArmor restricts unprivileged user namespaces; be root: sudo " + self +
+				"\nor allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 		{Failed("mount proc on", "/proc", unix.EPERM), user,
-			"be root, sudo " + self + ", or root in a user namespace, unshare --user --map-root-user " + self},
+			"be root: sudo " + self + "\nor root in a user namespace: unshare --user --map-root-user " + self},
 		{Failed("mount proc on", "/proc", unix.EPERM), root, "an outer container masks parts of its /proc, " +
 			"which a new one would show; start that with: docker run --security-opt systempaths=unconfined"},
 		{Failed("clone", "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWNET", unix.ENOSPC), root,
@@ -111,7 +110,9 @@ func TestHint(t *testing.T) {
 		{Failed("chroot", "my jail", unix.ENOENT), root, "make the jail: bin/binlibdepcp /bin/sh 'my jail'"},
 		{Failed("chroot", "my jail", unix.ENOENT), installed, "make the jail: binlibdepcp /bin/sh 'my jail'"},
 		{Failed("chroot", "my jail", unix.ENOTDIR), root,
-			"a jail is a directory: rm 'my jail'; bin/binlibdepcp /bin/sh 'my jail'"},
+			"-c takes a directory, as in: bin/step6-chroot -c jail sh"},
+		{Failed("chroot", "-m", unix.ENOENT), root,
+			"an option with a value comes last, as in: bin/step6-chroot -pmc jail sh"},
 		{Failed("mq_unlink", "/ipc_namespace", unix.EPERM), user, "the queue is another user's: " +
 			"sudo mount -t mqueue none /mnt; sudo rm /mnt/ipc_namespace; sudo umount /mnt"},
 		{Failed("exec", "/nonesuch/ls", unix.ENOENT), root,
@@ -173,7 +174,8 @@ func TestMissing(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
 	require.NoError(t, os.WriteFile(script, []byte("#!/nonesuch/perl -w\n"), 0o755))
 	f := facts{args: []string{"step6-chroot"}}
-	assert.Equal(t, "it isn't in "+path+"; a command elsewhere is called by its path", f.missing("ls"))
+	assert.Equal(t, "there is no such program in "+path+
+		"; what is elsewhere takes its path, what a shell provides takes sh -c", f.missing("ls"))
 	assert.Equal(t, "", f.missing("/nonesuch/ls"))
 	assert.Equal(t, "the file is there, but its #! interpreter /nonesuch/perl isn't", f.missing(script))
 	f.jail = "jail"

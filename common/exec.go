@@ -4,6 +4,7 @@ package common
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,7 +24,7 @@ const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
-		Childf(c, "no command to execute")
+		fmt.Fprintf(os.Stderr, "%s: all set up, but there is no command to execute, as sh\n", c.App.Name)
 		return nil
 	}
 	Childf(c, "executing %s", quoteAll(args))

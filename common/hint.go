@@ -51,7 +51,7 @@ func gather(args []string, jail string) facts {
 }
 
 // hints answer the failures that have one cause. In a text, OBJECT is the error's
-// object, SUDO is "sudo " where it takes that, and JAIL fills the jail.
+// object, PROGRAM this one, SUDO is "sudo " where it takes that, and JAIL fills the jail.
 var hints = []struct {
 	operation string
 	errno     unix.Errno
@@ -65,7 +65,7 @@ var hints = []struct {
 	{"make mounts private below", unix.EINVAL, "the root directory isn't a mount point, as in a " +
 		"chroot; before that: mount --bind DIR DIR"},
 	{"chroot", unix.ENOENT, "make the jail: JAIL"},
-	{"chroot", unix.ENOTDIR, "a jail is a directory: rm OBJECT; JAIL"},
+	{"chroot", unix.ENOTDIR, "-c takes a directory, as in: PROGRAM -c jail sh"},
 	{"chroot", unix.EACCES, "let it be entered: SUDOchmod a+x OBJECT"},
 	{"mq_open", unix.EMFILE, "not open files, but the bytes for a user's queues, RLIMIT_MSGQUEUE: raise " +
 		"it, ulimit -q unlimited, or remove queues, rm /dev/mqueue/NAME"},
@@ -94,6 +94,8 @@ func hint(err error, f facts) string {
 		return f.refused(object)
 	case op == "clone" && errno == unix.ENOSPC:
 		return f.limited(object)
+	case op == "chroot" && strings.HasPrefix(object, "-"):
+		return "an option with a value comes last, as in: " + quote(f.args[0]) + " -pmc jail sh"
 	case op == "mq_unlink":
 		errno = unix.EACCES // EPERM where the directory is sticky
 	case errno == unix.EPERM && (op != "mount proc on" || !f.sysAdmin):
@@ -102,7 +104,7 @@ func hint(err error, f facts) string {
 	for _, h := range hints {
 		if h.operation == op && h.errno == errno {
 			return strings.NewReplacer("OBJECT", quote(object), "SUDO", f.sudo(),
-				"JAIL", f.binlibdepcp("/bin/sh")).Replace(h.text)
+				"PROGRAM", quote(f.args[0]), "JAIL", f.binlibdepcp("/bin/sh")).Replace(h.text)
 		}
 	}
 	return ""
@@ -114,12 +116,13 @@ func (f facts) unprivileged() string {
 	self := quoteAll(f.args)
 	switch {
 	case f.apparmor && (f.userns || f.uid != 0):
-		return "AppArmor restricts unprivileged user namespaces: be root, sudo " + self +
-			", or allow them, sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+		return "AppArmor restricts unprivileged user namespaces; be root: sudo " + self +
+			"\nor allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 	case f.sysAdmin || f.uid == 0:
 		return "even root may not, as in a container; start that with: docker run --privileged"
 	}
-	return "be root, sudo " + self + ", or root in a user namespace, unshare --user --map-root-user " + self
+	return "be root: sudo " + self +
+		"\nor root in a user namespace: unshare --user --map-root-user " + self
 }
 
 // limited answers ENOSPC of clone(2) with the limits of the namespaces in flags, those
@@ -158,7 +161,8 @@ func (f facts) missing(file string) string {
 	case what != "the command":
 		return what + " isn't"
 	case !strings.Contains(file, "/"):
-		return "it isn't in " + path + "; a command elsewhere is called by its path"
+		return "there is no such program in " + path +
+			"; what is elsewhere takes its path, what a shell provides takes sh -c"
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -49,7 +50,11 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 	app.UseShortOptionHandling = true
 	app.CustomAppHelpTemplate = helpTemplate
 	cli.FlagStringer = describe
-	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return &usageError{err} }
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+		return &usageError{errors.New(strings.NewReplacer( // from package flag
+			"flag provided but not defined", "no such option",
+			"flag needs an argument", "option needs a value").Replace(err.Error()))}
+	}
 	app.ExitErrHandler = func(*cli.Context, error) {} // errors are reported below
 	app.Action = func(c *cli.Context) error {
 		jail = c.String("chroot")
@@ -95,10 +100,10 @@ func verbosef(c *cli.Context, format string, args []any) {
 	}
 }
 
-// NoOrYes checks the value of an option that is either.
+// NoOrYes checks the value of the option --ipc.
 func NoOrYes(_ *cli.Context, value string) error {
 	if value != "no" && value != "yes" {
-		return &usageError{fmt.Errorf("%q is neither no nor yes", value)}
+		return &usageError{fmt.Errorf("--ipc takes no or yes, not %q", value)}
 	}
 	return nil
 }
@@ -106,8 +111,11 @@ func NoOrYes(_ *cli.Context, value string) error {
 // Hostname checks a hostname's length, in bytes: sethostname(2). That the kernel takes
 // an empty one too helps nobody.
 func Hostname(_ *cli.Context, value string) error {
-	if len(value) < 1 || len(value) > 64 {
+	switch {
+	case len(value) < 1 || len(value) > 64:
 		return &usageError{fmt.Errorf("a hostname has 1 to 64 bytes, this one %d", len(value))}
+	case value[0] == '-':
+		return &usageError{fmt.Errorf("%s is no hostname: an option with a value comes last", value)}
 	}
 	return nil
 }
@@ -154,8 +162,9 @@ func report(w io.Writer, program string, err error, gather func() facts) {
 	}
 	fmt.Fprintf(w, "%s: %s\n", program, printable(err.Error()))
 	if errors.As(err, &usage) {
-		fmt.Fprintf(w, "  usage: %s [options] [cmd [arg...]]; see %[1]s --help\n", program)
+		fmt.Fprintf(w, "  usage: %s [options] [cmd [arg...]]\n  see: %s --help\n",
+			program, quote(gather().args[0]))
 	} else if text := hint(err, gather()); text != "" {
-		fmt.Fprintf(w, "  %s\n", text)
+		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
 	}
 }

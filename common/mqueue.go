@@ -22,7 +22,7 @@ type Queue struct {
 	lock int // on the IPC namespace, while no other run may have the name
 }
 
-var errNoMessage = errors.New("the child sends none")
+var errNoMessage = errors.New("none can come any more")
 
 // limit is how long Receive waits.
 const limit = 60 * time.Second
@@ -101,7 +101,7 @@ func (q *Queue) Receive(child *Child) (string, error) {
 	case ready[1] != 0: // the child has yielded, or is gone
 		return "", errNoMessage
 	}
-	return "", fmt.Errorf("none within %v", limit)
+	return "", fmt.Errorf("none within %.0f s", limit.Seconds())
 }
 
 func (q *Queue) receive() (string, error) {

@@ -22,7 +22,7 @@ const maxLine = 4096
 func Ask(what string, size int) (string, error) {
 	// Ctrl-C and Ctrl-\ are the parent's to answer: it ends the run.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT)
-	fmt.Fprintf(os.Stderr, " Child: %s, up to %d bytes:\n", what, size)
+	fmt.Fprintf(os.Stderr, " Child: %s, up to %d bytes, within %.0f s:\n", what, size, limit.Seconds())
 	line, err := readLine()
 	switch {
 	case errors.Is(err, io.EOF):

@@ -37,7 +37,7 @@ main() {
 	cd "$tmp"
 
 	echo "host\$ is a command on this machine, step\$ one inside, run by a step."
-	echo "To type them yourself, put bin/ into PATH and be root."
+	echo "To type them yourself: sudo bin/step1-pid -p, and so on."
 	pid
 	mnt
 	uts
@@ -45,7 +45,7 @@ main() {
 	ipc
 	jail
 	cleanup
-	printf '\nThat was it, and nothing of it is left on the host. '
+	printf '\nThat was it, and nothing of it is left on the host but bin/. '
 	echo "Try a step with -v: it says what it does."
 }
 

@@ -13,7 +13,8 @@
 //	-p, --pid                new PID namespace
 //
 // New in this step: CLONE_NEWPID of clone(2). The command is PID 1 of a PID namespace,
-// yet ps still lists the host's processes: it reads /proc, and /proc is the host's.
+// yet ps lists the host's processes, or fails to find itself: it reads /proc, and that
+// is the host's.
 package main
 
 import (
@@ -40,12 +41,12 @@ func parent(c *cli.Context) error {
 		flags |= unix.CLONE_NEWPID
 	}
 
-	child, err := common.Start(c, flags)
+	process, err := common.Start(c, flags)
 	if err != nil {
 		return err
 	}
-	child.Release()
-	return child.Wait()
+	process.Release() // it has waited, so that the lines of both keep one order
+	return process.Wait()
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.

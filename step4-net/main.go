@@ -15,8 +15,8 @@
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
 //
-// New in this step: CLONE_NEWNET. The child has network links of its own: lo, and it is
-// down.
+// New in this step: CLONE_NEWNET. The child has a network of its own: one link, lo, which
+// is down until somebody says ip link set lo up.
 package main
 
 import (
@@ -59,19 +59,19 @@ func parent(c *cli.Context) error {
 		flags |= unix.CLONE_NEWNET
 	}
 
-	child, err := common.Start(c, flags)
+	process, err := common.Start(c, flags)
 	if err != nil {
 		return err
 	}
-	child.Release()
-	return child.Wait()
+	process.Release() // it has waited, so that the lines of both keep one order
+	return process.Wait()
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.
 func child(c *cli.Context) error {
 	if c.Bool("mnt") {
-		// systemd shares all mounts, and the copy of a shared mount hands what is
-		// mounted below it back to the host: mount_namespaces(7).
+		// systemd makes all mounts shared: what the child mounts would appear on the
+		// host too. Private, it stays here: mount_namespaces(7).
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return common.Failed("make mounts private below", "/", err)
 		}
@@ -79,8 +79,8 @@ func child(c *cli.Context) error {
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
 		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
-		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
-		if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
+		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)
 		}
 		common.Childf(c, "mounted a new proc on /proc")

@@ -15,11 +15,11 @@
 //	-m, --mnt                new MNT namespace
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
-//	-i, --ipc no|yes         message to the parent, from a new IPC namespace: no|yes
+//	-i, --ipc no|yes         message to the parent, child in a new IPC namespace: no|yes
 //	-c, --chroot dir         jail the child in dir
 //
-// New in this step: chroot(2). The child's root directory is a jail, as filled by
-// binlibdepcp. It is no security boundary: root gets out of it, chroot(2) says how.
+// New in this step: chroot(2). The child's root directory is a jail, with what was put
+// there, and no security boundary: root gets out of it, chroot(2) says how.
 package main
 
 import (
@@ -45,7 +45,7 @@ func main() {
 				Usage: "new UTS namespace with that `hostname`"},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
 			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.NoOrYes,
-				Usage: "message to the parent, from a new IPC namespace: `no|yes`"},
+				Usage: "message to the parent, child in a new IPC namespace: `no|yes`"},
 			&cli.StringFlag{Name: "c", Aliases: []string{"chroot"},
 				Usage: "jail the child in `dir`"},
 		},
@@ -73,7 +73,7 @@ func parent(c *cli.Context) error {
 	}
 	var queue *common.Queue
 	if c.IsSet("ipc") {
-		// Made here, so in the parent's IPC namespace: 10 messages of 80 bytes and NUL.
+		// Made before clone(2), so in here: 10 messages of 80 bytes and a NUL, as in C.
 		var err error
 		if queue, err = common.CreateQueue(queueName, 10, 80+1); err != nil {
 			return err
@@ -86,50 +86,50 @@ func parent(c *cli.Context) error {
 		flags |= unix.CLONE_NEWIPC
 	}
 
-	child, err := common.Start(c, flags)
+	process, err := common.Start(c, flags)
 	if err != nil {
 		return err
 	}
-	child.Release()
+	process.Release() // it has waited, so that the lines of both keep one order
 	if queue != nil {
-		if message, err := queue.Receive(child); err != nil {
+		if message, err := queue.Receive(process); err != nil {
 			fmt.Println("Parent: no message:", err)
 		} else {
 			fmt.Println("Parent: received message:", message)
 		}
-		child.Release()
+		process.Release() // from Yield
 	}
-	return child.Wait()
+	return process.Wait()
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.
 func child(c *cli.Context) error {
 	if c.Bool("mnt") {
-		// systemd shares all mounts, and the copy of a shared mount hands what is
-		// mounted below it back to the host: mount_namespaces(7).
+		// systemd makes all mounts shared: what the child mounts would appear on the
+		// host too. Private, it stays here: mount_namespaces(7).
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return common.Failed("make mounts private below", "/", err)
 		}
 		common.Childf(c, "made all mounts private")
 	}
 	if c.IsSet("chroot") {
-		dir := c.String("chroot")
-		if err := unix.Chroot(dir); err != nil {
-			return common.Failed("chroot", dir, err)
+		if err := unix.Chroot(c.String("chroot")); err != nil {
+			return common.Failed("chroot", c.String("chroot"), err)
 		}
-		// The working directory is still outside, and a way out: chroot(2).
+		// Until then the working directory is outside, and a way out: chroot(2).
 		if err := unix.Chdir("/"); err != nil {
 			return common.Failed("chdir", "/", err)
 		}
-		common.Childf(c, "changed the root directory to %s", dir)
+		common.Childf(c, "changed the root directory to %s", c.String("chroot"))
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
+		// The jail may have no /proc yet.
 		if err := os.MkdirAll("/proc", 0o555); err != nil {
 			return err
 		}
 		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
-		flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
-		if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
+		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)
 		}
 		common.Childf(c, "mounted a new proc on /proc")
@@ -168,5 +168,5 @@ func send(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return common.Yield()
+	return common.Yield() // to the parent, which prints the message first
 }

@@ -118,7 +118,7 @@ func TestPlainUser(t *testing.T) {
 	self := Bin("step1-pid") + " -p echo 'a b'"
 	assert.Equal(t, 125, status)
 	assert.Equal(t, "step1-pid: clone CLONE_NEWPID: operation not permitted\n"+
-		"  be root, sudo "+self+", or root in a user namespace, unshare --user --map-root-user "+self+"\n", out)
+		"  be root: sudo "+self+"\n  or root in a user namespace: unshare --user --map-root-user "+self+"\n", out)
 	out, status = run("sh", "-c", "unshare --user --map-root-user "+self)
 	assert.Equal(t, 0, status, out)
 	assert.Equal(t, "a b\n", out)
@@ -126,7 +126,7 @@ func TestPlainUser(t *testing.T) {
 	jail := t.TempDir()
 	out, status = run(Bin("step6-chroot"), "-c", "/", "true")
 	assert.Equal(t, 125, status, out)
-	assert.Contains(t, out, "step6-chroot: chroot /: operation not permitted\n  be root, sudo ")
+	assert.Contains(t, out, "step6-chroot: chroot /: operation not permitted\n  be root: sudo ")
 	require.NoError(t, os.Chmod(filepath.Dir(jail), 0o700))
 	out, status = run(Bin("step6-chroot"), "-c", jail, "true")
 	assert.Equal(t, 125, status, out)

@@ -105,8 +105,8 @@ func TestDemo(t *testing.T) {
 	require.NoError(t, err, string(out))
 	for _, want := range []string{
 		"== Step 1: ", "\ninside, I am PID 1\n", "\nbox\n", "\nlo               DOWN ",
-		"\nParent: received message: hello from inside\n", "\nParent: no message: the child sends none\n",
-		"\nbin\n", "nothing of it is left on the host",
+		"\nParent: received message: hello from inside\n", "\nParent: no message: none can come any more\n",
+		"\nbin\n", "nothing of it is left on the host but bin/",
 	} {
 		assert.Contains(t, string(out), want)
 	}

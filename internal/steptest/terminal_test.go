@@ -105,7 +105,7 @@ func TestCtrlC(t *testing.T) {
 			tt.send("step1-pid sh -c 'echo ready; exec sleep 86400'\n")
 			tt.expect("\nready\n")
 			tt.send(key.key)
-			assert.NotContains(t, tt.expect("host> $"), "PID 1")
+			assert.NotContains(t, tt.expect("host> $"), "handler")
 			tt.assertStatus(key.status)
 		})
 		t.Run("PID 1 without a handler, Ctrl-"+key.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestCtrlC(t *testing.T) {
 			tt.send("step1-pid -p sh -c 'echo ready; exec sleep 86400'\n")
 			tt.expect("\nready\n")
 			tt.send(key.key)
-			tt.expect("step1-pid: the command is PID 1 .* once more kills the command\n")
+			tt.expect("step1-pid: PID 1 has no handler .* once more kills it\n")
 			tt.send(key.key)
 			tt.expect("host> $")
 			tt.assertStatus("137")
@@ -124,7 +124,7 @@ func TestCtrlC(t *testing.T) {
 				"while :; do sleep 0.05; done'\n")
 			tt.expect("\nready\n")
 			tt.send(key.key)
-			assert.NotContains(t, tt.expect("host> $"), "PID 1")
+			assert.NotContains(t, tt.expect("host> $"), "handler")
 			tt.assertStatus("7")
 		})
 		t.Run("at the prompt, Ctrl-"+key.name, func(t *testing.T) {
