@@ -1,5 +1,5 @@
 # The steps are static and reproducible: no cgo, no paths, no build IDs. Without debug
-# symbols and cli's documentation generator they start a quarter faster.
+# symbols and the documentation generator of cli they start faster.
 export CGO_ENABLED = 0
 GOFLAGS_BIN = -trimpath -buildvcs=false -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
 BIN ?= bin
