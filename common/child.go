@@ -35,11 +35,12 @@ var errGone = errors.New("the other process is gone")
 // called before anything is made that has to be removed again on every way out.
 var catchSignals = sync.OnceValue(func() chan os.Signal {
 	signals := make(chan os.Signal, 8)
-	notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGPIPE)
+	notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP)
 	return signals
 })
 
-// notify leaves alone what the parent was told to ignore, by nohup(1) for one.
+// notify leaves alone a SIGHUP or SIGINT that the parent was told to ignore, by nohup(1)
+// for one. Of other signals package signal doesn't know.
 func notify(signals chan os.Signal, wanted ...os.Signal) {
 	for _, sig := range wanted {
 		if !signal.Ignored(sig) {
@@ -168,8 +169,7 @@ func (ch *Child) Wait() error {
 
 // handleSignals does for the child what the kernel doesn't. A key's signal (Ctrl-C,
 // Ctrl-\, Ctrl-Z) reaches both sides from the terminal; but PID 1 of a namespace
-// gets only those that it has a handler for: pid_namespaces(7). SIGPIPE is caught
-// only so that it doesn't kill the parent.
+// gets only those that it has a handler for: pid_namespaces(7).
 func (ch *Child) handleSignals() {
 	signals := catchSignals()
 	notify(signals, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
@@ -177,7 +177,6 @@ func (ch *Child) handleSignals() {
 	for sig := range signals {
 		sig := sig.(syscall.Signal)
 		switch {
-		case sig == unix.SIGPIPE:
 		case sig == unix.SIGTSTP:
 			ch.stop(sig)
 		case sig == unix.SIGTTIN || sig == unix.SIGTTOU:
@@ -195,7 +194,7 @@ func (ch *Child) handleSignals() {
 		case !ch.isPID1:
 		case !warned:
 			time.Sleep(100 * time.Millisecond) // a command with a handler may be ending
-			if !ch.catches(sig) {
+			if !ch.catches(sig) && !ch.hasEnded() {
 				fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), so it gets none: "+
 					"once more kills it\n", ch.c.App.Name, sig, sig)
 				warned = true
@@ -243,6 +242,12 @@ func (ch *Child) kill(sig syscall.Signal) {
 // isCommand reports whether the child has become the command, or has ended: execve
 // closed its end of the socket.
 func (ch *Child) isCommand() bool { return closed(ch.socket) }
+
+// hasEnded reports whether the child has ended: a pidfd can be read from then on.
+func (ch *Child) hasEnded() bool {
+	ready, err := poll(0, ch.pidfd)
+	return err == nil && ready[0] != 0
+}
 
 // catches reports whether the child has a handler for the signal.
 func (ch *Child) catches(sig syscall.Signal) bool {

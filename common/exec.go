@@ -28,13 +28,12 @@ func Exec(c *cli.Context) error {
 		return nil
 	}
 	Childf(c, "executing %s", quoteAll(args))
+	runtime.LockOSThread() // the mask and PDEATHSIG are this thread's, which calls execve
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return Failed("unblock", "signals", err)
 	}
-	// The command dies with the parent, if the thread that asks for it is the one that
-	// calls execve: prctl(2). If the parent has died before this call, the
+	// The command dies with the parent, unless it changes its credentials: prctl(2). If the parent has died before this call, the
 	// socket says so.
-	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return Failed("prctl", "PR_SET_PDEATHSIG", err)
 	}

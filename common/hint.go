@@ -66,9 +66,9 @@ var hints = []struct {
 		"chroot; before that: mount --bind DIR DIR"},
 	{"chroot", unix.ENOENT, "make the jail: JAIL"},
 	{"chroot", unix.ENOTDIR, "-c takes a directory, as in: PROGRAM -c jail sh"},
-	{"chroot", unix.EACCES, "let it be entered: SUDOchmod a+x OBJECT"},
-	{"mq_open", unix.EMFILE, "not open files, but the bytes for a user's queues, RLIMIT_MSGQUEUE: raise " +
-		"it, ulimit -q unlimited, or remove queues, rm /dev/mqueue/NAME"},
+	{"chroot", unix.EACCES, "a directory on the way may not be entered: namei -l OBJECT"},
+	{"mq_open", unix.EMFILE, "not open files, but the bytes for a user's queues, RLIMIT_MSGQUEUE: " +
+		"remove queues, rm /dev/mqueue/NAME\nor raise it: SUDOprlimit --pid $$ --msgqueue=unlimited"},
 	{"mq_open", unix.ENOSPC, "not the disk, but the number of queues: " +
 		"SUDOsysctl -w fs.mqueue.queues_max=1024"},
 	{"mq_open", unix.EINVAL, "queues are kept smaller here, mq_overview(7): " +
@@ -150,6 +150,9 @@ func (f facts) limited(flags string) string {
 func (f facts) missing(file string) string {
 	what := "the command"
 	if kind, name := interpreter(file); name != "" {
+		if kind == "#! interpreter" && exists(name) {
+			return f.missing(name) // which needs something in its turn
+		}
 		what = "the file is there, but its " + kind + " " + printable(name)
 		if kind == "#! interpreter" { // the ELF one comes with the program
 			file = name
@@ -165,6 +168,11 @@ func (f facts) missing(file string) string {
 			"; what is elsewhere takes its path, what a shell provides takes sh -c"
 	}
 	return ""
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 func (f facts) refused(file string) string {
@@ -214,7 +222,10 @@ func interpreter(file string) (kind, name string) {
 	}
 	if line, ok := bytes.CutPrefix(head[:n], []byte("#!")); ok {
 		line, _, _ = bytes.Cut(line, []byte("\n"))
-		name, _, _ = strings.Cut(strings.TrimSpace(string(line)), " ")
+		name = strings.Trim(string(line), " \t") // a carriage return is part of the name
+		if end := strings.IndexAny(name, " \t"); end >= 0 {
+			name = name[:end]
+		}
 		return "#! interpreter", name
 	}
 	if string(head[:6]) != "\x7fELF\x02\x01" { // of 64 bits, little endian

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,8 @@ options:{{template "visibleFlagTemplate" .}}
 // has released it. Both parse the same command line. Main adds the options --help and
 // --verbose, and prints an error, once, with a hint on what mends it.
 func Main(app *cli.App, parent, child cli.ActionFunc) {
+	// A reader of the output that has gone away is no reason to end: write(2) fails.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	if !isChild() {
 		go catchSignals() // takes about as long as reading the options
 	}

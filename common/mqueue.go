@@ -5,7 +5,9 @@ package common
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -39,7 +41,7 @@ type mqAttr struct {
 // removed. Until Receive knows that the child has its chance to open the queue, no
 // other run gets the name.
 func CreateQueue(name string, messages, size int) (*Queue, error) {
-	lock, err := lockIPC()
+	lock, err := lockIPC(catchSignals())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +50,6 @@ func CreateQueue(name string, messages, size int) (*Queue, error) {
 		unix.Close(lock)
 		return nil, Failed("mq_unlink", name, err)
 	}
-	catchSignals()
 	q.fd, err = mqOpen(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR,
 		&mqAttr{maxmsg: messages, msgsize: size})
 	if err != nil {
@@ -121,7 +122,7 @@ func (q *Queue) Remove() {
 		return
 	}
 	if q.lock < 0 {
-		q.lock, _ = lockIPC()
+		q.lock, _ = lockIPC(nil)
 	}
 	if fd, err := mqOpen(q.name, unix.O_RDONLY, nil); err == nil {
 		var mine, named unix.Stat_t
@@ -136,25 +137,30 @@ func (q *Queue) Remove() {
 }
 
 // lockIPC waits for a lock that there is once in each IPC namespace: its file in
-// /proc. The kernel drops the lock with the process.
-func lockIPC() (int, error) {
+// /proc. The kernel drops the lock with the process. A signal ends the wait.
+func lockIPC(signals <-chan os.Signal) (int, error) {
 	const file = "/proc/self/ns/ipc"
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, Failed("open", file, err)
 	}
 	// It is held for milliseconds; but not to wait forever for a run that is stopped.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil || time.Now().After(deadline) {
-			break
+		if err == nil {
+			return fd, nil
+		}
+		if time.Now().After(deadline) {
+			unix.Close(fd)
+			return -1, Failed("lock", file, err)
+		}
+		select {
+		case sig := <-signals:
+			unix.Close(fd)
+			return -1, status(128 + int(sig.(syscall.Signal)))
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, Failed("lock", file, err)
-	}
-	return fd, nil
 }
 
 func mqOpen(name string, flags int, attr *mqAttr) (int, error) {

@@ -50,6 +50,13 @@ func (t *terminal) restore(killed bool) {
 	if t == nil {
 		return
 	}
+	defer unix.Close(t.fd)
+	// Only from a group that has died with the command: after Ctrl-Z and bg it is the
+	// shell's that is in the foreground, and is to stay there.
+	now, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+	if err != nil || now != t.pgrp && unix.Kill(-now, 0) != unix.ESRCH {
+		return
+	}
 	// From the background both calls mean SIGTTOU, unless it is ignored. The child
 	// has ended, so that nobody inherits this.
 	signal.Ignore(unix.SIGTTOU)
@@ -57,5 +64,4 @@ func (t *terminal) restore(killed bool) {
 	if killed {
 		_ = unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.settings)
 	}
-	unix.Close(t.fd)
 }

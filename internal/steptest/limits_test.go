@@ -69,7 +69,7 @@ func TestNoMoreQueues(t *testing.T) {
 		out, status := inUserNamespace(t, "exec prlimit --msgqueue=100 step5-ipc -i "+value+" true")
 		assert.Equal(t, 125, status, out)
 		assert.Regexp(t, `^step5-ipc: mq_open /ipc_namespace: too many open files\n`+
-			`  not open files, .*, RLIMIT_MSGQUEUE: raise it, ulimit -q unlimited, or .*\n$`, out)
+			`  not open files, .*, RLIMIT_MSGQUEUE: remove queues, .*\n  or raise it: prlimit --pid \$\$ --msgqueue=unlimited\n$`, out)
 	}
 	require.NoError(t, os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("0"), 0))
 	defer os.WriteFile("/proc/sys/fs/mqueue/queues_max", []byte("256"), 0)
@@ -130,7 +130,7 @@ func TestPlainUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(jail), 0o700))
 	out, status = run(Bin("step6-chroot"), "-c", jail, "true")
 	assert.Equal(t, 125, status, out)
-	assert.Contains(t, out, "step6-chroot: chroot "+jail+": permission denied\n  let it be entered: sudo chmod a+x ")
+	assert.Contains(t, out, "step6-chroot: chroot "+jail+": permission denied\n  a directory on the way may not be entered: namei -l "+jail+"\n")
 
 	// Without a namespace no privilege is needed, and the message goes its way.
 	out, status = run("sh", "-c", "echo hello | "+Bin("step5-ipc")+" -i no id -u")

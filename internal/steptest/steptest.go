@@ -299,8 +299,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition says that [has:OPTION] holds for the steps that have an option, and
-// [root] for the real root user.
+// condition says that [root] holds for the root of the initial user namespace.
 func condition(cond string) (bool, error) {
 	if cond == "root" {
 		uids, err := os.ReadFile("/proc/self/uid_map")

@@ -186,6 +186,26 @@ func TestCtrlZ(t *testing.T) {
 	})
 }
 
+// A step that ends in the background leaves the terminal to the shell.
+func TestEndInBackground(t *testing.T) {
+	for _, step := range []string{"step1-pid", "step1-pid -p", "step2-mnt -pm"} {
+		t.Run(step, func(t *testing.T) {
+			tt := openTerminal(t)
+			for _, next := range []string{"bg", "kill -TERM %1"} {
+				tt.send(step + " sh -c 'echo ready; exec sleep 0.5'\n")
+				tt.expect("\nready\n")
+				tt.send(ctrlZ)
+				tt.expect(`Stopped.*\n(.*\n)*host> $`)
+				tt.run(next)
+				tt.run("sleep 3")
+				assert.Equal(t, "still here\nhost> ", tt.run("echo still here"))
+				tt.run("kill -KILL %1")
+				tt.run("wait")
+			}
+		})
+	}
+}
+
 // A step in the background that reads from the terminal is stopped, and doesn't spin.
 func TestBackground(t *testing.T) {
 	for _, command := range []string{"step1-pid cat", "step1-pid -p cat", "step2-mnt -pm cat"} {
@@ -249,9 +269,9 @@ func TestTerminalGivenBack(t *testing.T) {
 
 	// A command that is killed leaves the terminal as it was found.
 	before := tt.run("stty -a")
-	tt.send("step1-pid -p sh -c 'stty raw -echo; echo ready; exec sleep 86400'\n")
+	tt.send("step1-pid -p sh -c 'stty raw -echo; echo ready; exec sleep 86397'\n")
 	tt.expect("\nready")
-	assert.NoError(t, exec.Command("sh", "-c", `kill -KILL $(pgrep -f -x "sleep 86400")`).Run())
+	assert.NoError(t, exec.Command("sh", "-c", `kill -KILL $(pgrep -f -x "sleep 86397")`).Run())
 	tt.expect("host> $")
 	assert.Equal(t, before, tt.run("stty -a"))
 }
