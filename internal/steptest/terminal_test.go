@@ -197,8 +197,8 @@ func TestEndInBackground(t *testing.T) {
 				tt.send(ctrlZ)
 				tt.expect(`Stopped.*\n(.*\n)*host> $`)
 				tt.run(next)
-				tt.run("sleep 3")
-				assert.Equal(t, "still here\nhost> ", tt.run("echo still here"))
+				time.Sleep(2700 * time.Millisecond) // the shell reads the terminal meanwhile
+				assert.Contains(t, tt.run("echo still here"), "still here\n")
 				tt.run("kill -KILL %1")
 				tt.run("wait")
 			}
