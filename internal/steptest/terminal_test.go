@@ -149,7 +149,8 @@ func TestCtrlC(t *testing.T) {
 func TestCtrlZ(t *testing.T) {
 	for _, command := range []string{
 		"step1-pid sh -c 'echo ready; while :; do echo tick; sleep 0.05; done'",
-		"step1-pid -p sh -c 'echo ready; while :; do echo tick; sleep 0.05; done'",
+		// One process, which nobody but the step can stop.
+		`step1-pid -p perl -e '$|=1; print "ready\n"; while (1) { print "tick\n"; select undef,undef,undef,.05 }'`,
 		"step2-mnt -pm sh -c 'trap : TSTP; echo ready; while :; do echo tick; sleep 0.05; done'",
 	} {
 		t.Run(command, func(t *testing.T) {
