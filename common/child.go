@@ -121,12 +121,16 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	return ch, nil
 }
 
+// flagNames names what clone(2) was asked for: "child" if it was no new namespace.
 func flagNames(flags uintptr) string {
 	var names []string
 	for _, ns := range namespaces {
 		if flags&ns.flag != 0 {
 			names = append(names, ns.name)
 		}
+	}
+	if names == nil {
+		return "child"
 	}
 	return strings.Join(names, "|")
 }

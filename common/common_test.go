@@ -236,7 +236,7 @@ func TestFieldAndMask(t *testing.T) {
 }
 
 func TestFlagNames(t *testing.T) {
-	assert.Equal(t, "", flagNames(0))
+	assert.Equal(t, "child", flagNames(0))
 	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWNET|CLONE_NEWIPC", flagNames(
 		unix.CLONE_NEWIPC|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWNS|unix.CLONE_NEWPID))
 }

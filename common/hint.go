@@ -74,7 +74,7 @@ var hints = []struct {
 	{"mq_open", unix.EINVAL, "queues are kept smaller here, mq_overview(7): " +
 		"SUDOsysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192"},
 	{"mq_open", unix.ENOSYS, "the kernel has no POSIX message queues; WSL 1 and gVisor lack them"},
-	{"mq_unlink", unix.EACCES, "the queue is another user's: SUDOmount -t mqueue none /mnt; " +
+	{"mq_unlink", unix.EPERM, "the queue is another user's: SUDOmount -t mqueue none /mnt; " +
 		"SUDOrm /mntOBJECT; SUDOumount /mnt"},
 	{"exec", unix.ENOEXEC, "no program for this machine; a script starts with a line like #!/bin/sh"},
 }
@@ -96,9 +96,7 @@ func hint(err error, f facts) string {
 		return f.limited(object)
 	case op == "chroot" && strings.HasPrefix(object, "-"):
 		return "an option with a value comes last, as in: " + quote(f.args[0]) + " -pmc jail sh"
-	case op == "mq_unlink":
-		errno = unix.EACCES // EPERM where the directory is sticky
-	case errno == unix.EPERM && (op != "mount proc on" || !f.sysAdmin):
+	case errno == unix.EPERM && op != "mq_unlink" && (op != "mount proc on" || !f.sysAdmin):
 		return f.unprivileged()
 	}
 	for _, h := range hints {

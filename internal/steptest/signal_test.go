@@ -232,3 +232,22 @@ func TestNohup(t *testing.T) {
 	_ = cmd.Wait()
 	assert.Equal(t, 4, cmd.ProcessState.ExitCode())
 }
+
+// A run that waits for another's queue can be ended.
+func TestSignalWhileLocked(t *testing.T) {
+	NeedsHost(t)
+	lock, err := os.Open("/proc/self/ns/ipc")
+	require.NoError(t, err)
+	defer lock.Close()
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+		r := start(t, "step5-ipc", "-vi", "no", "true")
+		r.expect(t, "Parent: PID")
+		time.Sleep(100 * time.Millisecond) // it waits, and says nothing
+		begin := time.Now()
+		require.NoError(t, r.Process.Signal(sig))
+		assert.Equal(t, 128+int(sig), r.status())
+		assert.Less(t, time.Since(begin), 5*time.Second)
+		assert.NotContains(t, r.output.String(), "created")
+	}
+}
