@@ -1,0 +1,452 @@
+//go:build linux
+
+package ldso
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Linker finds the closures of programs in a file tree. It remembers what it has read,
+// for the next program: it is for a tree that doesn't change, and for one goroutine, but
+// for Open and ReadDir, which several may call.
+type Linker struct {
+	LibraryPath string // LD_LIBRARY_PATH, as a rule ""
+	CPU         CPU    // for programs of this machine; HostCPU is set by New
+
+	tree         tree
+	head         [headSize]byte // of the file that is being read
+	files        map[string]*opened
+	parsed       map[Inode]*opened
+	dirs         map[string]bool // whether a path leads to a directory
+	caches       map[string]Cache
+	interpreters map[string]Interpreter
+}
+
+// New returns a linker for the files of a view, such as Host, Below or a test's
+// fstest.MapFS. Relative paths start from dir, an absolute path in the view.
+func New(view fs.ReadLinkFS, dir string) *Linker {
+	return &Linker{
+		CPU:          HostCPU(),
+		tree:         tree{fsys: view, dir: dir, entries: map[string]entry{}},
+		files:        map[string]*opened{},
+		parsed:       map[Inode]*opened{},
+		dirs:         map[string]bool{},
+		caches:       map[string]Cache{},
+		interpreters: map[string]Interpreter{},
+	}
+}
+
+// An opened is a path that has been tried.
+type opened struct {
+	place *Place
+	file  *File // nil if err is of the opening
+	err   error
+}
+
+// open reads the ELF file at a path.
+func (l *Linker) open(name string) *opened {
+	name = l.tree.abs(name)
+	if o, ok := l.files[name]; ok {
+		return o
+	}
+	o := &opened{}
+	if o.place, o.err = l.tree.walk(name); o.err != nil {
+		return o // and isn't remembered: there is no end of paths that lead nowhere
+	}
+	l.files[name] = o
+	if same, ok := l.parsed[o.place.Inode()]; ok {
+		o.file, o.err = same.file, same.err
+		return o
+	}
+	f, err := l.tree.open(o.place)
+	if err != nil {
+		o.err = err
+		return o
+	}
+	defer f.Close()
+	o.file, o.err = parseFile(f, l.head[:])
+	l.parsed[o.place.Inode()] = o
+	return o
+}
+
+// Preload reads the files at these paths on all processors. It takes time off the closures
+// of many programs.
+func (l *Linker) Preload(names []string) {
+	workers := make([]*Linker, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i := range workers {
+		w := New(l.tree.fsys, l.tree.dir)
+		workers[i] = w
+		all.Go(func() {
+			for j := i; j < len(names); j += len(workers) {
+				w.open(names[j])
+			}
+		})
+	}
+	all.Wait()
+	for _, w := range workers {
+		maps.Copy(l.tree.entries, w.tree.entries)
+		maps.Copy(l.files, w.files)
+		maps.Copy(l.parsed, w.parsed)
+	}
+}
+
+// cache reads an ld.so.cache. One that can't be read has no entries, as for ld.so.
+func (l *Linker) cache(name string) Cache {
+	c, ok := l.caches[name]
+	if !ok {
+		if b, err := l.tree.read(name, 64<<20); err == nil {
+			c, _ = ParseCache(b)
+		}
+		l.caches[name] = c
+	}
+	return c
+}
+
+// An Object is a file that is loaded for a program.
+type Object struct {
+	Place
+	*File
+	Loader *Object      // the object that it was loaded for, nil for the program
+	Rule   string       // how it was found, "" for the program
+	Also   []*Place     // other paths that led to the same file
+	Deps   []Dependency // in the order of the dynamic section
+}
+
+// A Dependency is a need of an object, and what meets it.
+type Dependency struct {
+	Need
+	Object *Object // nil if there is none
+	Err    error   // why there is none, nil if it may be missing
+}
+
+// origin returns what $ORIGIN stands for. For a library that is the directory by which
+// it was found, for the program the real one: that of /proc/self/exe.
+func (o *Object) origin() string {
+	if o.Loader == nil {
+		return path.Dir(o.Real)
+	}
+	return path.Dir(o.Name)
+}
+
+// A Closure is a program with all that is loaded for it.
+type Closure struct {
+	Program  *Object
+	Objects  []*Object  // the program, its interpreter, the libraries in their order
+	Opened   []*Object  // those of Objects that Dlopen brought
+	Runs     []*Closure // for a script: the programs of its #! line
+	PathFile *Place     // of musl: the file with its system directories, nil if there is none
+	Warnings []string
+	Problems []error // what was not found; as a rule a NotFound
+
+	linker      *Linker
+	interp      *Object     // the dynamic linker, nil where there is none
+	interpreter Interpreter // and what it says of itself
+	muslPath    Source
+	byName      map[string]*Object
+	byInode     map[Inode]*Object
+}
+
+// Closure returns what the program, or the library, needs that a path names. The error
+// tells why the file itself can't be read; that something it needs is missing, Problems
+// does.
+func (l *Linker) Closure(name string) (*Closure, error) {
+	found := l.open(name)
+	if found.err == ErrMagic || found.err == ErrShort {
+		if c, err := l.script(found.place); c != nil || err != nil {
+			return c, err
+		}
+	}
+	if found.err != nil {
+		return nil, pathError("read", name, found.err)
+	}
+	c := l.closure(found)
+	c.loadInterpreter()
+	if c.interp == nil && len(c.Program.Needs) == 0 {
+		return c, nil // static
+	}
+	c.loadNeeds(0)
+	c.loadAudit()
+	if c.Program.Interp == "" && !c.isNeeded(c.interp) {
+		c.Objects = slices.DeleteFunc(c.Objects, func(o *Object) bool { return o == c.interp })
+	}
+	return c, nil
+}
+
+// isNeeded reports whether an object has a dependency that an object meets.
+func (c *Closure) isNeeded(object *Object) bool {
+	for _, o := range c.Objects {
+		for _, dep := range o.Deps {
+			if dep.Object == object {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func pathError(op, name string, err error) error {
+	if failed, ok := err.(*fs.PathError); ok {
+		return failed
+	}
+	return &fs.PathError{Op: op, Path: name, Err: err}
+}
+
+func (l *Linker) closure(found *opened) *Closure {
+	o := &Object{Place: *found.place, File: found.file}
+	c := &Closure{
+		linker: l, Program: o, Objects: []*Object{o},
+		byName: map[string]*Object{}, byInode: map[Inode]*Object{o.Inode(): o},
+	}
+	if o.Soname != "" {
+		c.byName[o.Soname] = o
+	}
+	return c
+}
+
+func (c *Closure) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(c.Warnings, text) {
+		c.Warnings = append(c.Warnings, text)
+	}
+}
+
+// loadInterpreter finds the dynamic linker, which the kernel loads together with the
+// program. A library names none, so it is the usual one for its machine.
+func (c *Closure) loadInterpreter() {
+	name, rule := c.Program.Interp, "PT_INTERP"
+	if name == "" {
+		if len(c.Program.Needs) == 0 {
+			return // a static program, or a library that needs nothing
+		}
+		name, rule = c.Program.usualInterpreter(), "the usual interpreter"
+	}
+	c.interpreter = Interpreter{SystemDirs: []string{"/lib64", "/usr/lib64", "/lib", "/usr/lib"}}
+	found := c.linker.open(name)
+	err := found.err
+	if err == nil && (found.file.Class != c.Program.Class || found.file.Machine != c.Program.Machine) {
+		err = errOther
+	}
+	if err != nil {
+		c.Problems = append(c.Problems,
+			&NotFound{Name: name, By: c.Program.Name, Err: pathError("load", name, err)})
+		return
+	}
+	if !strings.HasPrefix(name, "/") {
+		c.warn("%s has a relative interpreter: it depends on the directory it is started in", c.Program.Name)
+	}
+	c.interp = c.add(found, name, rule, c.Program)
+	in, ok := c.linker.interpreters[found.place.Real]
+	if !ok {
+		if b, err := c.linker.tree.read(found.place.Real, 64<<20); err == nil {
+			in = ParseInterpreter(b)
+		}
+		c.linker.interpreters[found.place.Real] = in
+	}
+	if in.SystemDirs == nil {
+		c.warn("%s tells no system directories: it may be another dynamic linker than glibc's and musl's", name)
+		in.SystemDirs = c.interpreter.SystemDirs
+	}
+	if c.interpreter = in; in.Musl {
+		c.muslPath = c.readMuslPath(name)
+	}
+}
+
+// usualInterpreter returns the interpreter of the programs that load such a library.
+func (f *File) usualInterpreter() string {
+	for _, need := range f.Needs {
+		if need.Name == "libc.so" || strings.HasPrefix(need.Name, "libc.musl-") {
+			return "/lib/ld-musl-" + f.abi().muslArch + ".so.1"
+		}
+	}
+	return f.abi().interp
+}
+
+// cpu returns what selects variants of libraries for the program.
+func (c *Closure) cpu() CPU {
+	if c.Program.isHost() {
+		return c.linker.CPU
+	}
+	return c.baseline()
+}
+
+// baseline returns what any CPU of the program's machine selects.
+func (c *Closure) baseline() CPU { return CPU{Platform: c.Program.abi().platform} }
+
+// errToken is the error of a name with a token that stands for nothing on this machine.
+var errToken = errors.New("a dynamic string token in it stands for nothing here")
+
+// tokens returns what the tokens in a text of an object's stand for.
+func (c *Closure) tokens(o *Object, text string, cpu CPU) Tokens {
+	if o == c.Program && usesOrigin(text) {
+		c.warnOrigin()
+	}
+	return Tokens{Origin: o.origin(), Lib: c.interpreter.Lib, Platform: cpu.Platform}
+}
+
+// warnOrigin tells that the dynamic linker asks /proc/self/exe for the program's $ORIGIN.
+func (c *Closure) warnOrigin() {
+	c.warn("%s has $ORIGIN in a search path or name: that needs /proc in a jail", c.Program.Name)
+	if c.Program.Info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+		c.warn("%s runs with another user's rights, so that $ORIGIN doesn't count for others", c.Program.Name)
+	}
+}
+
+// loadNeeds loads what the objects from an index on need, and what those need in their
+// turn: breadth first, like _dl_map_object_deps() of elf/dl-deps.c.
+func (c *Closure) loadNeeds(from int) {
+	for i := from; i < len(c.Objects); i++ {
+		o := c.Objects[i]
+		if o == c.interp {
+			continue
+		}
+		sources := c.sources(o, c.cpu())
+		for _, need := range o.Needs {
+			if c.interpreter.Musl && need.Tag != elf.DT_NEEDED {
+				continue // it has no filters
+			}
+			dep := Dependency{Need: need}
+			dep.Object, dep.Err = c.load(need.Name, o, sources)
+			if need.Tag == elf.DT_AUXILIARY {
+				dep.Err = nil
+			}
+			if dep.Err != nil {
+				c.Problems = append(c.Problems, dep.Err)
+			}
+			o.Deps = append(o.Deps, dep)
+		}
+	}
+}
+
+// load returns the object that meets a need: one that is there, or a new one.
+func (c *Closure) load(name string, by *Object, sources []Source) (*Object, error) {
+	cpu := c.cpu()
+	if c.interpreter.Musl {
+		if c.interp != nil && isMuslItself(name) {
+			return c.interp, nil
+		}
+	} else if strings.Contains(name, "$") {
+		expanded, ok := c.tokens(by, name, cpu).Expand(name)
+		if !ok {
+			return nil, &NotFound{Name: name, By: by.Name, Err: errToken}
+		}
+		name = expanded
+	}
+	if o := c.byName[name]; o != nil {
+		return o, nil
+	}
+	found, rule, err := c.find(name, by, sources, cpu)
+	if err != nil {
+		return nil, err
+	}
+	if rule == "LD_LIBRARY_PATH" {
+		c.warn("%s takes LD_LIBRARY_PATH=%s in a jail too", c.Program.Name, c.linker.LibraryPath)
+	}
+	o := c.add(found, name, rule, by)
+	// Another CPU selects another variant, and the jail may be run on one.
+	if strings.Contains(found.place.Name, "/glibc-hwcaps/") || strings.Contains(by.Rpath+by.Runpath, "PLATFORM") {
+		base := c.baseline()
+		found, rule, err := c.find(name, by, c.sources(by, base), base)
+		if err == nil {
+			c.add(found, name, rule, by)
+		}
+	}
+	return o, nil
+}
+
+// add adds a file to what is loaded, under a name, unless the same file is there under
+// another one.
+func (c *Closure) add(found *opened, name, rule string, by *Object) *Object {
+	inode := found.place.Inode()
+	o := c.byInode[inode]
+	if o == nil {
+		o = &Object{Place: *found.place, File: found.file, Loader: by, Rule: rule}
+		c.Objects = append(c.Objects, o)
+		c.byInode[inode] = o
+	} else if found.place.Name != o.Name {
+		o.Also = append(o.Also, found.place)
+	}
+	// A later request is met by path, by any name that led here before, and by SONAME.
+	for _, name := range []string{name, found.place.Name, o.Soname} {
+		if name != "" && c.byName[name] == nil && (!c.interpreter.Musl || name != o.Soname) {
+			c.byName[name] = o
+		}
+	}
+	return o
+}
+
+// isMuslItself reports whether a name is that of musl's libc, which is its dynamic
+// linker too, or of a part of it.
+func isMuslItself(name string) bool {
+	stem, _, _ := strings.Cut(strings.TrimPrefix(name, "lib"), ".")
+	return strings.HasPrefix(name, "lib") && strings.Contains(name, ".") &&
+		slices.Contains([]string{"c", "pthread", "rt", "m", "dl", "util", "xnet"}, stem)
+}
+
+// loadAudit loads the libraries of DT_AUDIT and DT_DEPAUDIT of the program. The dynamic
+// linker goes on without one that isn't there: rtld-audit(7).
+func (c *Closure) loadAudit() {
+	for _, list := range c.Program.Audit {
+		for _, name := range strings.Split(list, ":") {
+			if name != "" && !c.interpreter.Musl {
+				_, _ = c.Dlopen(name, c.Program)
+			}
+		}
+	}
+}
+
+// Dlopen adds what dlopen(3) of a name loads if an object calls it.
+func (c *Closure) Dlopen(name string, by *Object) (*Object, error) {
+	n := len(c.Objects)
+	o, err := c.load(name, by, c.sources(by, c.cpu()))
+	if len(c.Objects) > n {
+		c.Opened = append(c.Opened, o)
+	}
+	c.loadNeeds(n)
+	return o, err
+}
+
+// Find returns the object that is loaded under a name, or nil.
+func (c *Closure) Find(name string) *Object { return c.byName[name] }
+
+// Interpreter returns what the program's dynamic linker says of itself, the zero value
+// for a static program.
+func (c *Closure) Interpreter() Interpreter { return c.interpreter }
+
+// Cache returns the entries of an ld.so.cache, none if it can't be read.
+func (l *Linker) Cache(name string) Cache { return l.cache(name) }
+
+// Place resolves a path.
+func (l *Linker) Place(name string) (*Place, error) { return l.tree.walk(name) }
+
+// Open opens the regular file at a place.
+func (l *Linker) Open(p *Place) (fs.File, error) {
+	place := *p // that open notes what it finds in
+	f, err := l.tree.open(&place)
+	if err != nil {
+		return nil, err
+	}
+	return f.File, nil
+}
+
+// ReadDir returns the names in a directory, sorted.
+func (l *Linker) ReadDir(p *Place) ([]string, error) {
+	entries, err := fs.ReadDir(l.tree.fsys, viewName(p.Real))
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
+}
+
+// ReadFile reads a regular file of up to limit bytes.
+func (l *Linker) ReadFile(name string, limit int64) ([]byte, error) { return l.tree.read(name, limit) }
