@@ -4,6 +4,13 @@ export CGO_ENABLED = 0
 GOFLAGS_BIN = -trimpath -buildvcs=false -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
 BIN ?= bin
 STEPS = $(sort $(wildcard step[0-9]*-*))
+PROGRAMS = $(STEPS) binlibdepcp
+
+# What make jail puts into a jail, as far as it is there.
+DIR ?= jail
+TOOLS = sh bash cat chmod chown cp date df dirname echo env false find grep head hostname id ip \
+	ipcmk ipcrm ipcs kill less ln ls mkdir mount mv ps pwd readlink rm rmdir sed sleep sort stat \
+	stty tail tee touch true tty umount uname wc
 
 .DEFAULT_GOAL = help
 
@@ -12,10 +19,16 @@ help: ## this list
 
 build: ## build the programs into bin/
 	@mkdir -p $(BIN)
-	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(STEPS))
+	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(PROGRAMS))
 
 demo: build ## show the six steps, host beside inside
 	@./demo/demo.sh
+
+jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
+	@tools=; for tool in $(TOOLS); do for dir in /bin /usr/bin /sbin /usr/sbin; do \
+		if [ -x $$dir/$$tool ]; then tools="$$tools $$dir/$$tool"; break; fi; done; done; \
+	$(BIN)/binlibdepcp --with terminfo $$tools "$(DIR)"
+	@echo 'try, as root: $(BIN)/step6-chroot -pmc "$(DIR)" bash'
 
 test: ## run all tests, as root or not
 	go test -count=1 ./...
@@ -47,4 +60,4 @@ diffs: ## write the diffs between neighbours to docs/diff, where the README link
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover
 
-.PHONY: help build demo test lint bench cover diff diffs clean
+.PHONY: help build demo jail test lint bench cover diff diffs clean

@@ -49,11 +49,11 @@ func notify(signals chan os.Signal, wanted ...os.Signal) {
 	}
 }
 
-// namespaces lists the clone flags with their names in /proc/PID/ns, in the order
+// Namespaces lists the clone flags with their names in /proc/PID/ns, in the order
 // in which they are printed: clone(2), namespaces(7).
-var namespaces = []struct {
-	flag       uintptr
-	name, file string
+var Namespaces = []struct {
+	Flag       uintptr
+	Name, File string
 }{
 	{unix.CLONE_NEWPID, "CLONE_NEWPID", "pid"},
 	{unix.CLONE_NEWNS, "CLONE_NEWNS", "mnt"},
@@ -105,15 +105,15 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	case unix.ENOENT, unix.EACCES, unix.E2BIG: // of execve(2)
 		return nil, Failed("re-execute", "/proc/self/exe", err)
 	default:
-		return nil, Failed("clone", flagNames(flags), err)
+		return nil, Failed("clone", FlagNames(flags), err)
 	}
 	go ch.handleSignals()
 	Parentf(c, "cloned the child, PID %d", ch.pid)
 	if c.Bool("verbose") {
-		for _, ns := range namespaces {
-			if flags&ns.flag != 0 {
-				before, _ := os.Readlink("/proc/self/ns/" + ns.file)
-				after, _ := os.Readlink(ch.proc("ns/" + ns.file))
+		for _, ns := range Namespaces {
+			if flags&ns.Flag != 0 {
+				before, _ := os.Readlink("/proc/self/ns/" + ns.File)
+				after, _ := os.Readlink(ch.proc("ns/" + ns.File))
 				Parentf(c, "%s -> %s", before, after)
 			}
 		}
@@ -121,12 +121,12 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	return ch, nil
 }
 
-// flagNames names what clone(2) was asked for: "child" if it was no new namespace.
-func flagNames(flags uintptr) string {
+// FlagNames names what clone(2) was asked for: "child" if it was no new namespace.
+func FlagNames(flags uintptr) string {
 	var names []string
-	for _, ns := range namespaces {
-		if flags&ns.flag != 0 {
-			names = append(names, ns.name)
+	for _, ns := range Namespaces {
+		if flags&ns.Flag != 0 {
+			names = append(names, ns.Name)
 		}
 	}
 	if names == nil {

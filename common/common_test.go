@@ -26,7 +26,7 @@ func TestExitStatus(t *testing.T) {
 		{status(3), 3},
 		{fmt.Errorf("wrapped: %w", status(137)), 137},
 		{errGone, 125},
-		{&usageError{errors.New("no such option")}, 125},
+		{&UsageError{errors.New("no such option")}, 125},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM), 125},
 		{Failed("chroot", "jail", unix.ENOENT), 125},
 		{Failed("exec", "ls", unix.ENOENT), 127},
@@ -58,7 +58,7 @@ func TestReport(t *testing.T) {
 		{errGone, "step: the other process is gone\n"},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
-		{&usageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
+		{&UsageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
 			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM),
 			"step: clone CLONE_NEWPID: operation not permitted\n  be root: sudo bin/step1-pid -p\n" +
@@ -179,7 +179,7 @@ func TestMissing(t *testing.T) {
 	assert.Equal(t, "", f.missing("/nonesuch/ls"))
 	assert.Equal(t, "the file is there, but its #! interpreter /nonesuch/perl isn't", f.missing(script))
 	f.jail = "jail"
-	assert.Equal(t, `the command isn't in the jail: binlibdepcp "$(command -v ls)" jail`, f.missing("ls"))
+	assert.Equal(t, `the command isn't in the jail: binlibdepcp ls jail`, f.missing("ls"))
 	assert.Equal(t, "the file is there, but its #! interpreter /nonesuch/perl isn't in the jail: "+
 		"binlibdepcp /nonesuch/perl jail", f.missing(script))
 }
@@ -199,11 +199,11 @@ func TestQuote(t *testing.T) {
 		"\xff":         `"\xff"`,
 		"\x1b[31m":     `"\x1b[31m"`,
 	} {
-		assert.Equal(t, want, quote(word))
+		assert.Equal(t, want, Quote(word))
 	}
 	assert.Equal(t, "sh -c 'echo $$'", quoteAll([]string{"sh", "-c", "echo $$"}))
 	assert.Equal(t, "a ...", quoteAll([]string{"a", strings.Repeat("x", 300), "b"}))
-	assert.Equal(t, `a "b" \x1b`, printable("a \"b\" \x1b"))
+	assert.Equal(t, `a "b" \x1b`, Printable("a \"b\" \x1b"))
 }
 
 func TestTruncate(t *testing.T) {
@@ -236,8 +236,8 @@ func TestFieldAndMask(t *testing.T) {
 }
 
 func TestFlagNames(t *testing.T) {
-	assert.Equal(t, "child", flagNames(0))
-	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWNET|CLONE_NEWIPC", flagNames(
+	assert.Equal(t, "child", FlagNames(0))
+	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWNET|CLONE_NEWIPC", FlagNames(
 		unix.CLONE_NEWIPC|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWNS|unix.CLONE_NEWPID))
 }
 

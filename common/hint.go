@@ -25,7 +25,7 @@ type facts struct {
 	sysAdmin bool              // CAP_SYS_ADMIN is effective
 	userns   bool              // this user namespace isn't the initial one
 	apparmor bool              // AppArmor restricts unprivileged user namespaces
-	limits   map[string]string // the user.max_*_namespaces, by their names in namespaces
+	limits   map[string]string // the user.max_*_namespaces, by their names in Namespaces
 }
 
 func gather(args []string, jail string) facts {
@@ -44,8 +44,8 @@ func gather(args []string, jail string) facts {
 		apparmor: read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1",
 		limits:   map[string]string{},
 	}
-	for _, ns := range namespaces {
-		f.limits[ns.file] = read("/proc/sys/user/max_" + ns.file + "_namespaces")
+	for _, ns := range Namespaces {
+		f.limits[ns.File] = read("/proc/sys/user/max_" + ns.File + "_namespaces")
 	}
 	return f
 }
@@ -65,6 +65,8 @@ var hints = []struct {
 	{"make mounts private below", unix.EINVAL, "the root directory isn't a mount point, as in a " +
 		"chroot; before that: mount --bind DIR DIR"},
 	{"chroot", unix.ENOENT, "make the jail: JAIL"},
+	{"mkdir", unix.EACCES, "the jail is another user's: make one of your own, or be its owner"},
+	{"mkdir", unix.EPERM, "the jail is another user's: make one of your own, or be its owner"},
 	{"chroot", unix.ENOTDIR, "-c takes a directory, as in: PROGRAM -c jail sh"},
 	{"chroot", unix.EACCES, "a directory on the way may not be entered: namei -l OBJECT"},
 	{"mq_open", unix.EMFILE, "not open files, but the bytes for a user's queues, RLIMIT_MSGQUEUE: " +
@@ -95,14 +97,14 @@ func hint(err error, f facts) string {
 	case op == "clone" && errno == unix.ENOSPC:
 		return f.limited(object)
 	case op == "chroot" && strings.HasPrefix(object, "-"):
-		return "an option with a value comes last, as in: " + quote(f.args[0]) + " -pmc jail sh"
+		return "an option with a value comes last, as in: " + Quote(f.args[0]) + " -pmc jail sh"
 	case errno == unix.EPERM && op != "mq_unlink" && (op != "mount proc on" || !f.sysAdmin):
 		return f.unprivileged()
 	}
 	for _, h := range hints {
 		if h.operation == op && h.errno == errno {
-			return strings.NewReplacer("OBJECT", quote(object), "SUDO", f.sudo(),
-				"PROGRAM", quote(f.args[0]), "JAIL", f.binlibdepcp("/bin/sh")).Replace(h.text)
+			return strings.NewReplacer("OBJECT", Quote(object), "SUDO", f.sudo(),
+				"PROGRAM", Quote(f.args[0]), "JAIL", f.binlibdepcp("/bin/sh")).Replace(h.text)
 		}
 	}
 	return ""
@@ -127,11 +129,11 @@ func (f facts) unprivileged() string {
 // that are 0 if any is.
 func (f facts) limited(flags string) string {
 	var asked, zero []string
-	for _, ns := range namespaces {
-		if strings.Contains(flags, ns.name) {
-			limit := "user.max_" + ns.file + "_namespaces=10000"
+	for _, ns := range Namespaces {
+		if strings.Contains(flags, ns.Name) {
+			limit := "user.max_" + ns.File + "_namespaces=10000"
 			asked = append(asked, limit)
-			if f.limits[ns.file] == "0" {
+			if f.limits[ns.File] == "0" {
 				zero = append(zero, limit)
 			}
 		}
@@ -146,19 +148,22 @@ func (f facts) limited(flags string) string {
 // missing tells apart what all reads "no such file or directory": execve(2). The child
 // is in the jail by now, so that it looks where the kernel did.
 func (f facts) missing(file string) string {
-	what := "the command"
+	what, bring := "the command", file
 	if kind, name := interpreter(file); name != "" {
 		if kind == "#! interpreter" && exists(name) {
 			return f.missing(name) // which needs something in its turn
 		}
-		what = "the file is there, but its " + kind + " " + printable(name)
-		if kind == "#! interpreter" { // the ELF one comes with the program
-			file = name
+		what = "the file is there, but its " + kind + " " + Printable(name)
+		if bring = name; kind == "ELF interpreter" { // it comes with what the file needs else
+			if real, err := filepath.EvalSymlinks(file); err == nil {
+				file = real // outside, an absolute link leads elsewhere
+			}
+			bring = filepath.Join(f.jail, file)
 		}
 	}
 	switch {
 	case f.jail != "":
-		return what + " isn't in the jail: " + f.binlibdepcp(file)
+		return what + " isn't in the jail: " + f.binlibdepcp(bring)
 	case what != "the command":
 		return what + " isn't"
 	case !strings.Contains(file, "/"):
@@ -179,23 +184,19 @@ func (f facts) refused(file string) string {
 	case err == nil && info.IsDir():
 		return "it is a directory"
 	case err == nil && info.Mode()&0o111 == 0:
-		return "it isn't executable: chmod +x " + quote(filepath.Join(f.jail, file))
+		return "it isn't executable: chmod +x " + Quote(filepath.Join(f.jail, file))
 	}
 	return ""
 }
 
-// binlibdepcp returns the command that brings a program into the jail. The tool is
-// built beside the steps.
+// binlibdepcp returns the command that brings into the jail what a program needs, and
+// the program itself unless it is there. The tool is built beside the steps.
 func (f facts) binlibdepcp(program string) string {
 	tool := "binlibdepcp"
 	if strings.Contains(f.args[0], "/") {
 		tool = filepath.Join(filepath.Dir(f.args[0]), tool)
 	}
-	program = quote(program)
-	if !strings.Contains(program, "/") {
-		program = `"$(command -v ` + program + `)"`
-	}
-	return quote(tool) + " " + program + " " + quote(f.jail)
+	return Quote(tool) + " " + Quote(program) + " " + Quote(f.jail)
 }
 
 func (f facts) sudo() string {
@@ -245,8 +246,8 @@ func interpreter(file string) (kind, name string) {
 	return "", ""
 }
 
-// printable escapes what a terminal could take for something else than text.
-func printable(s string) string {
+// Printable escapes what a terminal could take for something else than text.
+func Printable(s string) string {
 	s = strconv.Quote(s)
 	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
 }
@@ -260,14 +261,14 @@ func quoteAll(words []string) string {
 			quoted = append(quoted, "...")
 			break
 		}
-		quoted = append(quoted, quote(word))
+		quoted = append(quoted, Quote(word))
 	}
 	return strings.Join(quoted, " ")
 }
 
-// quote quotes a word for a POSIX shell if it needs that; one that would upset the
+// Quote quotes a word for a POSIX shell if it needs that; one that would upset the
 // terminal is shown as a Go string.
-func quote(word string) string {
+func Quote(word string) string {
 	const plain = "%+,-./0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 	switch {
 	case !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return !strconv.IsPrint(r) }):

@@ -26,8 +26,17 @@ const (
 	StatusNotFound      = 127 // the command isn't there
 )
 
-const helpTemplate = `usage: {{.Name}} [options] [cmd [arg...]]
+const helpTemplate = `usage: {{.Name}} {{.UsageText}}
 
+{{if .VisibleCommands}}commands:{{template "visibleCommandTemplate" .}}
+
+{{end}}options:{{template "visibleFlagTemplate" .}}
+`
+
+const commandHelpTemplate = `usage: {{.HelpName}} {{.UsageText}}
+{{if .Description}}
+{{.Description}}
+{{end}}
 options:{{template "visibleFlagTemplate" .}}
 `
 
@@ -42,23 +51,10 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 		go catchSignals() // takes about as long as reading the options
 	}
 	var jail string
-	app.Flags = append([]cli.Flag{
-		&cli.BoolFlag{Name: "h", Aliases: []string{"help"}, Usage: "show this help and exit"},
-		&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
-			Usage: "say what parent and child do"},
-	}, app.Flags...)
-	app.HideHelp = true
-	cli.HelpFlag = nil             // it would take the command for a topic
-	app.Compiled = time.Unix(0, 1) // or it is looked up, for nothing
-	app.UseShortOptionHandling = true
-	app.CustomAppHelpTemplate = helpTemplate
-	cli.FlagStringer = describe
-	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-		return &usageError{errors.New(strings.NewReplacer( // from package flag
-			"flag provided but not defined", "no such option",
-			"flag needs an argument", "option needs a value").Replace(err.Error()))}
-	}
-	app.ExitErrHandler = func(*cli.Context, error) {} // errors are reported below
+	app.UsageText = "[options] [cmd [arg...]]"
+	app.Flags = append([]cli.Flag{&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
+		Usage: "say what parent and child do"}}, app.Flags...)
+	Configure(app)
 	app.Action = func(c *cli.Context) error {
 		jail = c.String("chroot")
 		if c.Bool("help") {
@@ -81,6 +77,49 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 	os.Exit(exitStatus(err))
 }
 
+// Configure has an app parse its command line as all programs of this suite do: options
+// end at the first word that is none, short ones combine, there is --help, errors are
+// returned, those of usage as a UsageError. Set the app's UsageText, Flags and Action,
+// and those of its Commands.
+func Configure(app *cli.App) {
+	app.Flags = append([]cli.Flag{helpFlag()}, app.Flags...)
+	app.HideHelp = true
+	cli.HelpFlag = nil             // it would take the command for a topic
+	app.Compiled = time.Unix(0, 1) // or it is looked up, for nothing
+	app.UseShortOptionHandling = true
+	app.CustomAppHelpTemplate = helpTemplate
+	cli.FlagStringer = describe
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
+		return &UsageError{errors.New(strings.NewReplacer( // from package flag
+			"flag provided but not defined", "no such option",
+			"flag needs an argument", "option needs a value").Replace(err.Error()))}
+	}
+	app.ExitErrHandler = func(*cli.Context, error) {} // whoever called Run reports it
+	for _, command := range app.Commands {
+		configure(command, app.OnUsageError)
+	}
+}
+
+func configure(command *cli.Command, onUsageError cli.OnUsageErrorFunc) {
+	command.Flags = append([]cli.Flag{helpFlag()}, command.Flags...)
+	command.HideHelp = true // or it has a command "help" of its own
+	command.OnUsageError = onUsageError
+	action := command.Action
+	command.Action = func(c *cli.Context) error {
+		for _, level := range c.Lineage() { // the app's too, as in "app --help command"
+			if level.Bool("help") {
+				cli.HelpPrinter(c.App.Writer, commandHelpTemplate, command)
+				return nil
+			}
+		}
+		return action(c)
+	}
+}
+
+func helpFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "h", Aliases: []string{"help"}, Usage: "show this help and exit"}
+}
+
 // describe returns a line of the help: "-u, --uts hostname", a tab, the usage.
 func describe(f cli.Flag) string {
 	option := f.(cli.DocGenerationFlag)
@@ -88,7 +127,11 @@ func describe(f cli.Flag) string {
 	if !option.TakesValue() {
 		value = ""
 	}
-	return fmt.Sprintf("-%s, --%s %s\t%s", f.Names()[0], f.Names()[1], value, usage)
+	short, long := "    ", f.Names()[0]
+	if len(f.Names()) > 1 {
+		short, long = "-"+f.Names()[0]+", ", f.Names()[1]
+	}
+	return fmt.Sprintf("%s--%s %s\t%s", short, long, value, usage)
 }
 
 // Parentf prints a "Parent: " line on stderr if the option --verbose is set.
@@ -106,7 +149,7 @@ func verbosef(c *cli.Context, format string, args []any) {
 // NoOrYes checks the value of the option --ipc.
 func NoOrYes(_ *cli.Context, value string) error {
 	if value != "no" && value != "yes" {
-		return &usageError{fmt.Errorf("--ipc takes no or yes, not %q", value)}
+		return &UsageError{fmt.Errorf("--ipc takes no or yes, not %q", value)}
 	}
 	return nil
 }
@@ -116,9 +159,9 @@ func NoOrYes(_ *cli.Context, value string) error {
 func Hostname(_ *cli.Context, value string) error {
 	switch {
 	case len(value) < 1 || len(value) > 64:
-		return &usageError{fmt.Errorf("a hostname has 1 to 64 bytes, this one %d", len(value))}
+		return &UsageError{fmt.Errorf("a hostname has 1 to 64 bytes, this one %d", len(value))}
 	case value[0] == '-':
-		return &usageError{fmt.Errorf("%s is no hostname: an option with a value comes last", value)}
+		return &UsageError{fmt.Errorf("%s is no hostname: an option with a value comes last", value)}
 	}
 	return nil
 }
@@ -132,8 +175,10 @@ func Failed(operation, object string, err error) error {
 	return &fs.PathError{Op: operation, Path: object, Err: err}
 }
 
-// A usageError is a command line that makes no sense.
-type usageError struct{ error }
+// A UsageError is a command line that makes no sense.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
 
 // A status is the exit status of a child that has ended. There is nothing to report.
 type status int
@@ -159,14 +204,14 @@ func exitStatus(err error) int {
 // report prints "program: operation object: errno", and beneath it what mends it.
 func report(w io.Writer, program string, err error, gather func() facts) {
 	var s status
-	var usage *usageError
+	var usage *UsageError
 	if err == nil || errors.As(err, &s) {
 		return
 	}
-	fmt.Fprintf(w, "%s: %s\n", program, printable(err.Error()))
+	fmt.Fprintf(w, "%s: %s\n", program, Printable(err.Error()))
 	if errors.As(err, &usage) {
 		fmt.Fprintf(w, "  usage: %s [options] [cmd [arg...]]\n  see: %s --help\n",
-			program, quote(gather().args[0]))
+			program, Quote(gather().args[0]))
 	} else if text := hint(err, gather()); text != "" {
 		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
 	}

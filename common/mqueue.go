@@ -29,8 +29,8 @@ var errNoMessage = errors.New("none can come any more")
 // limit is how long Receive waits.
 const limit = 60 * time.Second
 
-// mqAttr is struct mq_attr of <mqueue.h>, without the fields that only mq_getattr(3)
-// fills.
+// mqAttr is struct mq_attr of <mqueue.h>, without the one field of its own that
+// mq_getattr(3) fills, the number of messages in the queue.
 type mqAttr struct {
 	flags, maxmsg, msgsize int
 	_                      [5]int
@@ -134,6 +134,45 @@ func (q *Queue) Remove() {
 	unix.Close(q.fd)
 	unix.Close(q.lock)
 	q.fd, q.lock = -1, -1
+}
+
+// A QueueInfo tells of a queue that is there.
+type QueueInfo struct {
+	Messages, Size int // what it was made for
+	Stat           unix.Stat_t
+}
+
+// UnlinkQueue removes the queue of a name, if judge, called with what is known of it,
+// returns no error; otherwise it returns that one. Meanwhile no run makes or removes
+// one. The error unwraps to ENOENT if there is none.
+func UnlinkQueue(name string, judge func(QueueInfo) error) error {
+	lock, err := lockIPC(nil)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(lock)
+	fd, err := mqOpen(name, unix.O_RDONLY, nil)
+	if err != nil {
+		return Failed("mq_open", name, err)
+	}
+	defer unix.Close(fd)
+	var info QueueInfo
+	var attr mqAttr
+	_, _, errno := unix.Syscall(unix.SYS_MQ_GETSETATTR, uintptr(fd), 0, uintptr(unsafe.Pointer(&attr)))
+	if errno != 0 {
+		return Failed("mq_getattr", name, errno)
+	}
+	info.Messages, info.Size = attr.maxmsg, attr.msgsize
+	if err := unix.Fstat(fd, &info.Stat); err != nil {
+		return Failed("stat", name, err)
+	}
+	if err := judge(info); err != nil {
+		return err
+	}
+	if err := mqUnlink(name); err != nil {
+		return Failed("mq_unlink", name, err)
+	}
+	return nil
 }
 
 // lockIPC waits for a lock that there is once in each IPC namespace: its file in

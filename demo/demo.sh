@@ -4,8 +4,7 @@ set -eu
 
 main() {
 	root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-	# A shell finds sbin only as root; and sudo forgets where Go was unpacked.
-	PATH=$root/bin:$PATH:/usr/sbin:/sbin:/usr/local/go/bin
+	PATH=$root/bin:$PATH:/usr/sbin:/sbin # a shell finds sbin only as root
 	LC_ALL=C # one order of files, one language
 	export PATH LC_ALL
 	unset COLUMNS
@@ -33,7 +32,6 @@ main() {
 	# The subshell ignores signals: there is no moment when the directory is there and
 	# its name not yet known here.
 	tmp=$(trap '' HUP INT QUIT PIPE TERM; mktemp -d)
-	fill_jail
 	cd "$tmp"
 
 	echo "host\$ is a command on this machine, step\$ one inside, run by a step."
@@ -109,11 +107,12 @@ ipc() {
 jail() {
 	heading "Step 6: a chroot jail"
 	on_host 'ls -m /'
-	on_host 'find jail -type f'
+	on_host 'binlibdepcp /bin/sh /bin/ls /bin/ps /bin/hostname jail'
 	in_step "step6-chroot -c jail sh -c 'ls /'"
-	in_step "step6-chroot -pmnu box -i yes -c jail sh -c 'ps; hostname; pwd'"
-	see "The jail is / inside; so far it holds one program, a small static shell. With" \
-		"-pm it gets a /proc, for ps. All six steps together are a minimal container."
+	in_step "step6-chroot -pmnu box -i yes -c jail sh -c 'ps -e; hostname; pwd'"
+	see "The jail is / inside, and holds nothing but what binlibdepcp has put there:" \
+		"programs, and the libraries that they need. With -pm it gets a /proc, for ps." \
+		"All six steps together are a minimal container."
 }
 
 heading() {
@@ -155,19 +154,6 @@ see() {
 	printf '%s\n' "$plain"
 }
 
-# fill_jail builds the shell into $tmp/jail. Where Go has no cache that may be written,
-# as without a home, one goes there too.
-fill_jail() {
-	cache=$(go env GOCACHE)
-	if ! { mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null; then
-		export GOCACHE="$tmp/cache" GOPATH="$tmp/go" GOFLAGS=-modcacherw
-	fi
-	mkdir -p "$tmp/jail/bin"
-	# git doesn't answer in another user's tree, so no -buildvcs.
-	(cd "$root" &&
-		CGO_ENABLED=0 go build -buildvcs=false -o "$tmp/jail/bin/sh" ./demo/shell)
-}
-
 # check names what is missing before anything is shown.
 check() {
 	missing=''
@@ -178,15 +164,13 @@ check() {
 	need 'ipcmk -V' util-linux util-linux
 	need 'ipcrm -V' util-linux util-linux
 	need 'mount -V' mount util-linux
-	need 'find / -prune' findutils findutils
-	need 'go version' golang golang
 	if [ "$(id -u)" != 0 ]; then
 		need 'unshare -V' util-linux util-linux
 	fi
 	if [ -n "$missing" ]; then
 		fail "a command that it shows is missing, or too simple a one:$missing"
 	fi
-	for program in step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot; do
+	for program in step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot binlibdepcp; do
 		[ -x "$root/bin/$program" ] || fail "$root/bin/$program is missing: make build"
 	done
 }

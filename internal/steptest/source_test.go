@@ -16,7 +16,7 @@ import (
 
 var steps = []string{"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot"}
 
-func TestMain(m *testing.M) { Main(m, steps...) }
+func TestMain(m *testing.M) { Main(m, append(steps, "binlibdepcp")...) }
 
 func source(t *testing.T, step string) string {
 	t.Helper()
@@ -65,9 +65,7 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir() // as after make build, with a jail
 	require.NoError(t, os.Symlink(bin, dir+"/bin"))
-	cmd := exec.Command("go", "build", "-o", dir+"/jail/bin/sh", "../../demo/shell")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := cmd.CombinedOutput()
+	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/built", "DIR="+dir+"/jail").CombinedOutput()
 	require.NoError(t, err, string(out))
 	tried := 0
 	for row := range strings.Lines(string(text)) {
@@ -106,7 +104,7 @@ func TestDemo(t *testing.T) {
 	for _, want := range []string{
 		"== Step 1: ", "\ninside, I am PID 1\n", "\nbox\n", "\nlo               DOWN ",
 		"\nParent: received message: hello from inside\n", "\nParent: no message: none can come any more\n",
-		"\nbin\n", "nothing of it is left on the host but bin/",
+		"\nusr\n", "nothing of it is left on the host but bin/",
 	} {
 		assert.Contains(t, string(out), want)
 	}

@@ -261,22 +261,33 @@ func list(dir string) (names []string) {
 // step's name in $STEP.
 func Scripts(t *testing.T, step string) {
 	for name, dir := range map[string]string{"own": "testdata", "common": "../internal/steptest/testdata"} {
-		t.Run(name, func(t *testing.T) {
-			NeedsHost(t)
-			testscript.Run(t, testscript.Params{
-				Dir: dir,
-				Setup: func(e *testscript.Env) error {
-					e.Setenv("STEP", step)
-					e.Setenv("BIN", bin)
-					e.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
-					before := Snapshot()
-					e.Defer(func() { Compare(e.T().(testing.TB), before) })
-					return nil
-				},
-				Cmds:      map[string]func(*testscript.TestScript, bool, []string){"status": status},
-				Condition: condition,
-			})
-		})
+		t.Run(name, func(t *testing.T) { ScriptsIn(t, dir, "STEP", step) })
+	}
+}
+
+// ScriptsIn runs the scripts of a directory, see Params.
+func ScriptsIn(t *testing.T, dir string, variables ...string) {
+	NeedsHost(t)
+	testscript.Run(t, Params(dir, variables...))
+}
+
+// Params are those of the scripts of a directory, with the directory of the built programs
+// in $BIN, and with other variables, each a name and a value.
+func Params(dir string, variables ...string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
+		Setup: func(e *testscript.Env) error {
+			for i := 0; i+1 < len(variables); i += 2 {
+				e.Setenv(variables[i], variables[i+1])
+			}
+			e.Setenv("BIN", bin)
+			e.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+			before := Snapshot()
+			e.Defer(func() { Compare(e.T().(testing.TB), before) })
+			return nil
+		},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Condition: condition,
 	}
 }
 

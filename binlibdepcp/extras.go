@@ -1,0 +1,205 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"nsteps/binlibdepcp/ldso"
+)
+
+// extraNames are the values of --with.
+var extraNames = []string{"nss", "gconv", "terminfo", "dlopen"}
+
+// extras are what programs open as they run. No ELF header names it.
+type extras struct {
+	linker   *ldso.Linker
+	places   []*ldso.Place
+	notes    []string
+	problems []error
+}
+
+// addExtras adds what is asked for: libraries to the closures that open them, other
+// files to the places returned.
+func addExtras(linker *ldso.Linker, closures []*ldso.Closure, with []string) *extras {
+	e := &extras{linker: linker}
+	var libc *ldso.Closure // of one program that has it; what it opens is the same for all
+	for _, c := range all(closures) {
+		if libc == nil && c.Find("libc.so.6") != nil {
+			libc = c
+		}
+		e.dlopen(c, slices.Contains(with, "dlopen"))
+	}
+	for _, what := range []string{"nss", "gconv"} {
+		if slices.Contains(with, what) && libc == nil {
+			e.notes = append(e.notes, what+" is glibc's, and nothing here needs that")
+		}
+	}
+	if slices.Contains(with, "nss") && libc != nil {
+		e.nss(libc)
+	}
+	if slices.Contains(with, "gconv") && libc != nil {
+		e.gconv(libc)
+	}
+	if slices.Contains(with, "terminfo") {
+		e.terminfo(os.Getenv("TERM"))
+	}
+	return e
+}
+
+// all returns the closures with those of the programs that scripts are run by.
+func all(closures []*ldso.Closure) (list []*ldso.Closure) {
+	for _, c := range closures {
+		list = append(append(list, c), all(c.Runs)...)
+	}
+	return list
+}
+
+// add adds a file, or all files below a directory, and reports whether it is there.
+func (e *extras) add(name string) bool {
+	place, err := e.linker.Place(name)
+	if err != nil {
+		return false
+	}
+	if !place.Info.IsDir() {
+		e.places = append(e.places, place)
+		return true
+	}
+	names, err := e.linker.ReadDir(place)
+	if err != nil {
+		e.problems = append(e.problems, err)
+	}
+	for _, base := range names {
+		e.add(path.Join(name, base))
+	}
+	return true
+}
+
+// dlopen loads what the objects of a closure say that they may open: all that is there,
+// and an error for what is required and isn't. Otherwise a note tells what is left out.
+func (e *extras) dlopen(c *ldso.Closure, wanted bool) {
+	var left []string
+	for i := 0; i < len(c.Objects); i++ { // it grows
+		for _, d := range c.Objects[i].Dlopen {
+			if !wanted {
+				left = append(left, fmt.Sprintf("%s (%s, %s)", strings.Join(d.Soname, " or "), d.Feature, d.Priority))
+				continue
+			}
+			var err error
+			for _, soname := range d.Soname { // any one of them will do
+				if _, err = c.Dlopen(soname, c.Objects[i]); err == nil {
+					break
+				}
+			}
+			switch {
+			case err == nil:
+			case d.Priority == "required":
+				e.problems = append(e.problems, err)
+			case d.Priority == "recommended":
+				e.notes = append(e.notes, fmt.Sprintf("%s has no %s: %v", c.Program.Name, d.Feature, err))
+			}
+		}
+	}
+	if left != nil {
+		e.notes = append(e.notes, fmt.Sprintf("left out what %s may open as it runs: %s; see --with dlopen",
+			c.Program.Name, strings.Join(left, ", ")))
+	}
+}
+
+// nss adds the modules of the name service switch, and what tells their names:
+// nsswitch.conf(5). Since glibc 2.34, files and dns are in libc itself.
+func (e *extras) nss(c *ldso.Closure) {
+	const file = "/etc/nsswitch.conf"
+	text, err := e.linker.ReadFile(file, 1<<20)
+	if err != nil {
+		e.notes = append(e.notes, "no name services: "+err.Error())
+		return
+	}
+	e.add(file)
+	libc := c.Find("libc.so.6")
+	var missing []string // glibc passes over them, too
+	for _, service := range parseNSS(string(text)) {
+		builtIn := service == "files" || service == "dns"
+		if builtIn && !olderThan(c.Interpreter().Version, 34) {
+			continue
+		}
+		if _, err := c.Dlopen("libnss_"+service+".so.2", libc); err != nil {
+			missing = append(missing, service)
+		}
+	}
+	if missing != nil {
+		e.notes = append(e.notes, file+" names "+strings.Join(missing, " and ")+", which no module is found for")
+	}
+}
+
+// parseNSS returns the services that a nsswitch.conf names, in their order.
+func parseNSS(text string) (services []string) {
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		_, line, _ = strings.Cut(line, ":")
+		inAction := false // as in [NOTFOUND=return]
+		for _, word := range strings.Fields(strings.NewReplacer("[", " [ ", "]", " ] ").Replace(line)) {
+			switch {
+			case word == "[" || word == "]":
+				inAction = word == "["
+			case !inAction && !strings.Contains(word, "/") && !slices.Contains(services, word):
+				services = append(services, word)
+			}
+		}
+	}
+	return services
+}
+
+// olderThan reports whether a version of glibc is known to be before 2.minor.
+func olderThan(version string, minor int) bool {
+	var major, n int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &n)
+	return err == nil && major == 2 && n < minor
+}
+
+// gconv adds the modules by which iconv(3) converts character sets. They lie in gconv
+// below the directory of system libraries.
+func (e *extras) gconv(c *ldso.Closure) {
+	libc := c.Find("libc.so.6")
+	for _, dir := range slices.Compact([]string{path.Dir(libc.Name), path.Dir(libc.Real)}) {
+		place, err := e.linker.Place(path.Join(dir, "gconv"))
+		if err != nil || !place.Info.IsDir() {
+			continue
+		}
+		names, err := e.linker.ReadDir(place)
+		if err != nil {
+			e.problems = append(e.problems, err)
+		}
+		for _, base := range names {
+			name := path.Join(place.Name, base)
+			if !strings.HasSuffix(base, ".so") {
+				e.add(name)
+			} else if _, err := c.Dlopen(name, libc); err != nil {
+				e.problems = append(e.problems, err)
+			}
+		}
+		return
+	}
+	e.notes = append(e.notes, "no gconv modules beside "+libc.Name)
+}
+
+// terminfo adds the descriptions of the usual terminals: terminfo(5).
+func (e *extras) terminfo(term string) {
+	found := false
+	for _, name := range []string{term, "ansi", "dumb", "linux", "screen", "screen-256color", "tmux",
+		"tmux-256color", "vt100", "vt220", "xterm", "xterm-256color", "xterm-color"} {
+		if name == "" || strings.Contains(name, "/") {
+			continue
+		}
+		for _, dir := range []string{"/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/lib/terminfo"} {
+			found = e.add(path.Join(dir, name[:1], name)) || found
+		}
+	}
+	if !found {
+		e.notes = append(e.notes, "no terminal descriptions: install those of ncurses")
+	}
+}

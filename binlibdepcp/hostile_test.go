@@ -1,0 +1,382 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/steptest"
+)
+
+// soon is the time in which a call has to end that has no reason to take long. It is far
+// below what a loop over all that a file claims would take.
+const soon = 5 * time.Second
+
+// call runs binlibdepcp in a directory.
+func call(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, steptest.Bin("binlibdepcp"), args...)
+	var out, errs bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &errs
+	_ = cmd.Run()
+	require.NoError(t, ctx.Err(), "%v didn't end", args)
+	require.True(t, cmd.ProcessState.Exited(), "%v: %v", args, cmd.ProcessState)
+	require.NotContains(t, errs.String(), "goroutine ")
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// temporaries returns the temporary files that a run has left in a jail.
+func temporaries(t *testing.T, jail string) (names []string) {
+	err := filepath.WalkDir(jail, func(path string, d os.DirEntry, err error) error {
+		if strings.HasPrefix(d.Name(), ".binlibdepcp-") {
+			names = append(names, path)
+		}
+		return err
+	})
+	require.NoError(t, err)
+	return names
+}
+
+// A minimal is an ELF program of a header, two segments and a dynamic section.
+type minimal struct {
+	dynamic []elf.Dyn64 // without the strings' tags and DT_NULL
+	strings string
+}
+
+func (m minimal) bytes() []byte {
+	const phoff, dynoff = 64, 64 + 2*56
+	dynamic := append(m.dynamic,
+		elf.Dyn64{Tag: int64(elf.DT_STRTAB), Val: uint64(dynoff + 16*(len(m.dynamic)+3))},
+		elf.Dyn64{Tag: int64(elf.DT_STRSZ), Val: uint64(len(m.strings))},
+		elf.Dyn64{})
+	size := uint64(16 * len(dynamic))
+	all := dynoff + size + uint64(len(m.strings))
+	var b bytes.Buffer
+	for _, part := range []any{
+		elf.Header64{
+			Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_DYN),
+			Machine: uint16(elf.EM_X86_64), Version: 1, Phoff: phoff, Ehsize: 64, Phentsize: 56, Phnum: 2,
+		},
+		elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: 4, Filesz: all, Memsz: all},
+		elf.Prog64{Type: uint32(elf.PT_DYNAMIC), Off: dynoff, Vaddr: dynoff, Filesz: size, Memsz: size},
+		dynamic, []byte(m.strings),
+	} {
+		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
+			panic(err)
+		}
+	}
+	return b.Bytes()
+}
+
+// Programs that are cut off, or whose headers lie, give an error or are copied as far as
+// they make sense; the call ends soon, and without a panic.
+func TestLyingHeaders(t *testing.T) {
+	steptest.NeedsHost(t)
+	program, err := os.ReadFile("/bin/sh")
+	require.NoError(t, err)
+	f, err := elf.NewFile(bytes.NewReader(program))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	try := func(what string, content []byte, errors ...string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(dir+"/lying", content, 0o755))
+		status, stdout, stderr := call(t, dir, "-l", "lying")
+		assert.Contains(t, []int{0, 1}, status, what)
+		said := false // an error, and not just a note
+		for line := range strings.Lines(stderr) {
+			said = said || strings.HasPrefix(line, "binlibdepcp: ") && !strings.Contains(line, ": note: ")
+		}
+		assert.Equal(t, status != 0, said, "%s: status %d\n%s%s", what, status, stdout, stderr)
+		for _, text := range errors {
+			assert.Equal(t, 1, status, what)
+			assert.Contains(t, stderr, text, what)
+		}
+	}
+	for _, size := range []int{0, 3, 4, 5, 16, 17, 51, 52, 63} {
+		try(fmt.Sprint(size, " bytes"), program[:size], "neither an ELF file nor a script")
+	}
+	for _, size := range []int{64, 65, 120, 200, 1000, 4095, 4096, len(program) / 2} {
+		try(fmt.Sprint(size, " bytes"), program[:size])
+	}
+	for at := 16; at < 64+56*len(f.Progs); at += 4 {
+		lying := bytes.Clone(program)
+		copy(lying[at:], "\xff\xff\xff\xff\xff\xff\xff\xff"[:2+at%7])
+		try(fmt.Sprint("ones at ", at), lying)
+	}
+	random := rand.New(rand.NewSource(1))
+	dynamic := f.Section(".dynamic")
+	for range 100 {
+		lying := bytes.Clone(program)
+		at := int(dynamic.Offset) + 8*random.Intn(int(dynamic.Size)/8)
+		binary.LittleEndian.PutUint64(lying[at:], random.Uint64()>>random.Intn(64))
+		try(fmt.Sprint("dynamic section at ", at), lying)
+	}
+	m := minimal{dynamic: []elf.Dyn64{{Tag: int64(elf.DT_NEEDED), Val: 1 << 40}}}
+	try("string", m.bytes(), "DT_NEEDED: string at 1099511627776")
+	b := minimal{}.bytes()
+	clear(b[64+56+40 : 64+56+48]) // PT_DYNAMIC has no bytes
+	try("no dynamic section", b, "doesn't end in DT_NULL")
+}
+
+// Hundreds of thousands of names, in a program or in ld.so.cache, end in a clear error
+// or in time.
+func TestManyEntries(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	for _, test := range []struct {
+		n    int
+		text string
+	}{{300_000, "dynamic section doesn't end"}, {60_000, "60000 names in the dynamic section"}} {
+		var m minimal
+		for i := range test.n {
+			m.dynamic = append(m.dynamic, elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: uint64(len(m.strings))})
+			if i%1000 == 0 {
+				m.strings += fmt.Sprintf("lib%d.so\x00", i)
+			}
+		}
+		m.strings += "end\x00"
+		require.NoError(t, os.WriteFile(dir+"/many", m.bytes(), 0o755))
+		status, _, stderr := call(t, dir, "many", "jail")
+		assert.Equal(t, 1, status)
+		assert.Contains(t, stderr, "binlibdepcp: read many: ")
+		assert.Contains(t, stderr, test.text)
+		assert.Less(t, len(stderr), 500)
+		assert.NoDirExists(t, dir+"/jail")
+	}
+
+	// 4,000 libraries aren't too many to be looked for.
+	var m minimal
+	for i := range 4000 {
+		m.dynamic = append(m.dynamic, elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: uint64(len(m.strings))})
+		m.strings += fmt.Sprintf("libnonesuch%d.so\x00", i)
+	}
+	require.NoError(t, os.WriteFile(dir+"/many", m.bytes(), 0o755))
+	status, _, stderr := call(t, dir, "-l", "many")
+	assert.Equal(t, 1, status)
+	assert.Equal(t, 4000, strings.Count(stderr, ": not found\n"))
+
+	// A cache of 400,000 entries, all of one library, and one that claims four billion.
+	tree := dir + "/tree"
+	status, _, stderr = call(t, dir, "/bin/sh", tree)
+	require.Zero(t, status, stderr)
+	const n = 400_000
+	cache := append([]byte("glibc-ld.so.cache1.1"), make([]byte, 28)...)
+	binary.LittleEndian.PutUint32(cache[20:], n)
+	cache[28] = 2
+	entry := make([]byte, 24)
+	binary.LittleEndian.PutUint32(entry, 0x303)
+	binary.LittleEndian.PutUint32(entry[4:], 48+24*n)
+	binary.LittleEndian.PutUint32(entry[8:], 48+24*n)
+	cache = append(append(cache, bytes.Repeat(entry, n)...), "libc.so.6\x00"...)
+	require.NoError(t, os.WriteFile(tree+"/etc/ld.so.cache", cache, 0o644))
+	status, _, stderr = call(t, dir, "--root", tree, "/bin/sh", "jail")
+	assert.Zero(t, status, stderr)
+	info, err := os.Stat(dir + "/jail/etc/ld.so.cache")
+	if err == nil {
+		assert.Less(t, info.Size(), int64(1000), "the entries' files aren't there")
+	}
+	binary.LittleEndian.PutUint32(cache[20:], 0xffffffff)
+	require.NoError(t, os.WriteFile(tree+"/etc/ld.so.cache", cache, 0o644))
+	status, _, stderr = call(t, dir, "--root", tree, "/bin/sh", "jail2")
+	assert.Zero(t, status, "one that can't be read has no entries, as for ld.so: %s", stderr)
+}
+
+// large makes a program that takes a while to be copied, in a file system of its own.
+func large(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=400m"))
+	t.Cleanup(func() { assert.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	require.NoError(t, os.WriteFile(dir+"/large", minimal{}.bytes(), 0o755))
+	require.NoError(t, os.Truncate(dir+"/large", 160<<20))
+	return dir
+}
+
+// during starts a copy of the large program, and returns when it is in the middle of it.
+func during(t *testing.T, dir string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	cmd, stderr = exec.Command(steptest.Bin("binlibdepcp"), "large", "jail"), new(bytes.Buffer)
+	cmd.Dir, cmd.Stderr = dir, stderr
+	require.NoError(t, cmd.Start())
+	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+		if names, _ := filepath.Glob(dir + "/jail" + dir + "/.binlibdepcp-*"); names != nil {
+			return cmd, stderr
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	t.Fatalf("nothing is copied: %s", stderr)
+	return nil, nil
+}
+
+// complete makes the same call again.
+func complete(t *testing.T, dir string) {
+	t.Helper()
+	status, _, stderr := call(t, dir, "large", "jail")
+	assert.Zero(t, status, stderr)
+	assert.Empty(t, temporaries(t, dir+"/jail"))
+	info, err := os.Stat(dir + "/jail" + dir + "/large")
+	if assert.NoError(t, err) {
+		assert.EqualValues(t, 160<<20, info.Size())
+	}
+}
+
+// A signal ends the call as it should end a program, and leaves no half file; the same
+// call completes it.
+func TestInterrupted(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			dir := large(t)
+			cmd, stderr := during(t, dir)
+			require.NoError(t, cmd.Process.Signal(signal))
+			_ = cmd.Wait()
+			assert.Equal(t, signal, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), "%v", cmd.ProcessState)
+			assert.Equal(t, "binlibdepcp: write jail: stopped\n  the same command completes it\n", stderr.String())
+			assert.Empty(t, temporaries(t, dir+"/jail"))
+			assert.NoFileExists(t, dir+"/jail"+dir+"/large")
+			complete(t, dir)
+		})
+	}
+}
+
+// Against SIGKILL there is nothing to be done, but a half file has no real name, and the
+// next call removes it.
+func TestKilled(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := large(t)
+	cmd, _ := during(t, dir)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	assert.Len(t, temporaries(t, dir+"/jail"), 1)
+	assert.NoFileExists(t, dir+"/jail"+dir+"/large")
+	complete(t, dir)
+}
+
+// A program that is written to while it is copied isn't a copy of anything.
+func TestChangingSource(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := large(t)
+	cmd, stderr := during(t, dir)
+	f, err := os.OpenFile(dir+"/large", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte("changed"), 100<<20)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	_ = cmd.Wait()
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stderr.String(), dir+"/large: changed while it was copied\n")
+	assert.NoFileExists(t, dir+"/jail"+dir+"/large")
+	complete(t, dir)
+}
+
+// Of two runs in one jail, the second one doesn't start.
+func TestTwoRuns(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := large(t)
+	cmd, stderr := during(t, dir)
+	status, stdout, second := call(t, dir, "/bin/sh", "jail")
+	assert.Equal(t, 1, status)
+	assert.Empty(t, stdout)
+	assert.Equal(t, "binlibdepcp: lock jail: another run is working in it\n", second)
+	assert.NoError(t, cmd.Wait(), stderr)
+	status, _, second = call(t, dir, "/bin/sh", "jail")
+	assert.Zero(t, status, second)
+}
+
+// A reader of the output who has gone away is told of, and all is copied.
+func TestClosedPipe(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	r.Close()
+	var stderr bytes.Buffer
+	cmd := exec.Command(steptest.Bin("binlibdepcp"), "/bin/sh", "jail")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, w, &stderr
+	_ = cmd.Run()
+	w.Close()
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode(), "%v", cmd.ProcessState)
+	assert.Equal(t, "binlibdepcp: write the output: broken pipe\n", stderr.String())
+	status, stdout, errs := call(t, dir, "-n", "/bin/sh", "jail")
+	assert.Zero(t, status, errs)
+	assert.NotContains(t, stdout, "[OK]", "it was all there")
+}
+
+// Where a hundred files are copied, a terminal has a progress bar, which is gone in the
+// end; what isn't a terminal has lines only.
+func TestProgressBar(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, test := range []struct {
+		n   int
+		bar bool
+	}{{99, false}, {100, true}} {
+		dir := t.TempDir()
+		var args []string
+		want := "Copying ...\n\n"
+		for i := range test.n {
+			name := fmt.Sprintf("program%03d", i)
+			require.NoError(t, os.WriteFile(dir+"/"+name, minimal{}.bytes(), 0o755))
+			args = append(args, name)
+			want += fmt.Sprintf("%25s : [OK]\n", name)
+		}
+		want += "\n...... Done\n"
+		args = append(args, "jail")
+		_, stdout, stderr := call(t, dir, args...)
+		assert.Equal(t, want, stdout)
+		assert.Empty(t, stderr)
+
+		cmd := exec.Command(steptest.Bin("binlibdepcp"), args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "TERM=xterm")
+		tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+		require.NoError(t, err)
+		var shown bytes.Buffer
+		_, _ = shown.ReadFrom(tty) // EIO is its end
+		tty.Close()
+		assert.NoError(t, cmd.Wait())
+		text := strings.ReplaceAll(shown.String(), "\r\n", "\n")
+		assert.Equal(t, test.bar, strings.Contains(text, "/ 100 files"), "%q", text)
+		if !test.bar {
+			assert.Equal(t, want, text)
+			continue
+		}
+		assert.Contains(t, text, "\x1b[")
+		for _, name := range args[:test.n] {
+			assert.Equal(t, 1, strings.Count(text, fmt.Sprintf("%25s : [OK]\n", name)), name)
+		}
+		assert.True(t, strings.HasSuffix(text, "...... Done\n"), "%q", text)
+	}
+}
+
+// What is printed doesn't depend on which worker is done first.
+func TestDeterministic(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	args := []string{"--with", "terminfo", "--with", "gconv", "/bin/sh", "/bin/ls", "/bin/cat"}
+	status, first, stderr := call(t, dir, append(args, "jail0")...)
+	require.Zero(t, status, stderr)
+	for i := range 5 {
+		_, again, errs := call(t, dir, append(args, fmt.Sprint("jail", i+1))...)
+		require.Equal(t, first, again)
+		require.Equal(t, stderr, errs)
+	}
+}

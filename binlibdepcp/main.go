@@ -1,0 +1,301 @@
+//go:build linux
+
+// Binlibdepcp copies programs, and all that their dynamic linker would load for them,
+// into a directory that is to be the root of a chroot jail.
+//
+// Usage:
+//
+//	binlibdepcp [options] binary... directory
+//	binlibdepcp -l [options] binary...
+//
+// Options:
+//
+//	-h, --help               show this help and exit
+//	-n, --no-clobber         never replace what is there
+//	-l, --list               print the paths that are needed, copy nothing
+//	    --tree               print who needs what, and how it is found, copy nothing
+//	    --json               print as JSON
+//	    --root dir           take all from the tree in dir; paths start there
+//	    --with what          bring what no header names: nss, gconv, terminfo, dlopen (commas between)
+//	    --library-path dirs  search as with LD_LIBRARY_PATH=dirs, colons between them
+//	-q, --quiet              no line a file, no notes
+//
+// A binary is an ELF program or library, or a script: that brings what its #! line
+// names. A name without a slash is looked for in the usual PATH, and then here. A file
+// comes to lie in the directory where it lies on the host. The directory is made if it
+// isn't there; a binary that lies in it already is completed, not copied.
+//
+// It ends with status 0 if all that is needed was found and copied; 1 if not, with what
+// is there copied; 125 for wrong usage.
+//
+// Nothing of what is copied is executed. How the libraries are found, go doc
+// nsteps/binlibdepcp/ldso explains, and how they are written, nsteps/binlibdepcp/jail.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/binlibdepcp/jail"
+	"nsteps/binlibdepcp/ldso"
+	"nsteps/common"
+)
+
+func main() {
+	app := &cli.App{
+		Name:      "binlibdepcp",
+		UsageText: "[options] binary... directory\n       binlibdepcp -l [options] binary...",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "n", Aliases: []string{"no-clobber"}, Usage: "never replace what is there"},
+			&cli.BoolFlag{Name: "l", Aliases: []string{"list"},
+				Usage: "print the paths that are needed, copy nothing"},
+			&cli.BoolFlag{Name: "tree", Usage: "print who needs what, and how it is found, copy nothing"},
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
+			&cli.StringFlag{Name: "root", Usage: "take all from the tree in `dir`; paths start there"},
+			&cli.StringSliceFlag{Name: "with",
+				Usage: "bring `what` no header names: nss, gconv, terminfo, dlopen (commas between)"},
+			&cli.StringFlag{Name: "library-path",
+				Usage: "search as with LD_LIBRARY_PATH=`dirs`, colons between them"},
+			&cli.BoolFlag{Name: "q", Aliases: []string{"quiet"}, Usage: "no line a file, no notes"},
+		},
+		Action: run,
+	}
+	common.Configure(app)
+	os.Exit(report(app.Run(os.Args)))
+}
+
+// report prints an error, with what mends it, and returns the exit status.
+func report(err error) int {
+	var usage *common.UsageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "binlibdepcp: %s\n  usage: binlibdepcp [options] binary... directory\n"+
+			"  see: %s --help\n", common.Printable(err.Error()), common.Quote(os.Args[0]))
+		return common.StatusFailed
+	}
+	seen := map[string]bool{}
+	for _, err := range flatten(err) {
+		if text := err.Error(); !seen[text] {
+			seen[text] = true
+			fmt.Fprintf(os.Stderr, "binlibdepcp: %s\n", short(common.Printable(text)))
+			for _, line := range hint(err) {
+				fmt.Fprintf(os.Stderr, "  %s\n", short(common.Printable(line)))
+			}
+		}
+	}
+	return 1
+}
+
+// short bounds a line, since an ELF file may name things of any length.
+func short(line string) string {
+	if len(line) > 1000 {
+		return line[:1000] + "..."
+	}
+	return line
+}
+
+// flatten returns the errors that were joined.
+func flatten(err error) (all []error) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, err := range several.Unwrap() {
+		all = append(all, flatten(err)...)
+	}
+	return all
+}
+
+// hint returns lines on what mends an error.
+func hint(err error) (lines []string) {
+	var missing *ldso.NotFound
+	var failed *fs.PathError
+	switch {
+	case errors.As(err, &missing) && strings.HasSuffix(missing.Name, "\r"):
+		return []string{"the script has line ends of DOS: sed -i 's/\\r$//' " + common.Quote(missing.By)}
+	case errors.As(err, &missing) && missing.Err == nil:
+		mend := "install what has it, or say where it is: --library-path DIRECTORY"
+		for _, s := range missing.Searched {
+			lines = append(lines, "looked in "+s.String())
+			if s.Rule == "PATH" {
+				mend = "install what has it"
+			}
+		}
+		return append(lines, mend)
+	case errors.Is(err, errCommand):
+		return []string{"what is elsewhere takes its path; what a shell provides comes with the shell"}
+	case errors.As(err, &missing): // the error says why it won't do
+		return nil
+	case errors.Is(err, ldso.ErrRegular):
+		return []string{"programs come first, the directory to copy to comes last"}
+	case errors.Is(err, jail.ErrStopped):
+		return []string{"the same command completes it"}
+	case errors.Is(err, unix.ENOSPC):
+		return []string{"when there is room, the same command completes it"}
+	case errors.As(err, &failed) && failed.Op == "open" && failed.Err == unix.ENOTDIR:
+		return []string{"the last argument is the directory to copy to"}
+	case !errors.As(err, &failed) || failed.Err != unix.EACCES && failed.Err != unix.EPERM:
+		return nil
+	case failed.Op == "open" || failed.Op == "read":
+		return []string{"it takes its owner, or root, to read it"}
+	}
+	return []string{"take a directory of your own, or be its owner, or root"}
+}
+
+func run(c *cli.Context) error {
+	if c.Bool("help") {
+		return cli.ShowAppHelp(c)
+	}
+	listing := c.Bool("list") || c.Bool("tree")
+	binaries, directory := c.Args().Slice(), ""
+	if !listing && len(binaries) > 0 {
+		binaries, directory = binaries[:len(binaries)-1], binaries[len(binaries)-1]
+	}
+	if err := check(c, binaries, directory, listing); err != nil {
+		return &common.UsageError{Err: err}
+	}
+	linker, err := newLinker(c.String("root"), c.String("library-path"))
+	if err != nil {
+		return err
+	}
+	closures, err := programs(linker, binaries)
+	if err != nil {
+		return err
+	}
+	extras := addExtras(linker, closures, c.StringSlice("with"))
+	p := newPlan(closures, extras, inside(directory, c.String("root")))
+
+	out := &output{w: bufio.NewWriter(os.Stdout), quiet: c.Bool("quiet") || c.Bool("json")}
+	if !listing {
+		// A reader of the output that has gone away is no reason to stop in the middle.
+		signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+		err = write(linker, p, directory, c.Bool("no-clobber"), out)
+	}
+	switch {
+	case c.Bool("json"):
+		err = errors.Join(err, out.json(closures, p))
+	case c.Bool("tree"):
+		out.tree(closures)
+	case c.Bool("list"):
+		out.list(p)
+	}
+	if flushed := out.w.Flush(); flushed != nil {
+		err = errors.Join(err, fmt.Errorf("write the output: %w", errors.Unwrap(flushed)))
+	}
+	for _, note := range p.notes {
+		if c.Bool("quiet") {
+			break
+		}
+		fmt.Fprintf(os.Stderr, "binlibdepcp: note: %s\n", common.Printable(note))
+	}
+	return errors.Join(append(slices.Clone(p.problems), err)...)
+}
+
+// inside returns the real path of the directory to copy to, or "" if nothing can lie
+// in it yet: it isn't there, or the files are another tree's.
+func inside(directory, root string) string {
+	if directory == "" || root != "" {
+		return ""
+	}
+	real, err := filepath.Abs(directory)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return ""
+	}
+	return real
+}
+
+// check returns what is wrong with the command line.
+func check(c *cli.Context, binaries []string, directory string, listing bool) error {
+	for _, word := range c.Args().Slice() {
+		if strings.HasPrefix(word, "-") && !slices.Contains(os.Args, "--") {
+			return fmt.Errorf("options come first: %s", word)
+		}
+		if word == "" {
+			return errors.New("a path is empty")
+		}
+	}
+	for _, what := range c.StringSlice("with") {
+		if !slices.Contains(extraNames, what) {
+			return fmt.Errorf("--with takes %s, not %q", strings.Join(extraNames, ", "), what)
+		}
+	}
+	switch {
+	case len(binaries) == 0 && !listing:
+		return errors.New("it takes a binary and the directory to copy to; or --list and a binary")
+	case len(binaries) == 0:
+		return errors.New("no binary")
+	}
+	return nil
+}
+
+func newLinker(root, libraryPath string) (*ldso.Linker, error) {
+	view, dir := ldso.Host(), "/"
+	if root != "" {
+		var err error
+		if view, err = ldso.Below(root); err != nil {
+			return nil, err
+		}
+	} else if wd, err := os.Getwd(); err == nil {
+		dir = wd
+	}
+	linker := ldso.New(view, dir)
+	dirs := strings.FieldsFunc(libraryPath, func(r rune) bool { return r == ':' || r == ';' })
+	for i, dir := range dirs {
+		if abs, err := filepath.Abs(dir); err == nil {
+			dirs[i] = abs
+		}
+	}
+	linker.LibraryPath = strings.Join(dirs, ":")
+	return linker, nil
+}
+
+// programs returns the closures of all binaries, or what is wrong with any of these.
+func programs(linker *ldso.Linker, binaries []string) ([]*ldso.Closure, error) {
+	if len(binaries) > 50 {
+		debug.SetGCPercent(400) // what is read is kept: collections would find nothing
+		linker.Preload(binaries)
+	}
+	closures := make([]*ldso.Closure, len(binaries))
+	errs := make([]error, len(binaries))
+	for i, name := range binaries {
+		closures[i], errs[i] = program(linker, name)
+	}
+	return closures, errors.Join(errs...)
+}
+
+// errCommand is the error of a name that leads to no program.
+var errCommand = errors.New("neither in " + strings.Join(ldso.SearchPath, ":") + " nor here")
+
+// program returns the closure of a binary: of a path, or of the name of a command.
+func program(linker *ldso.Linker, name string) (*ldso.Closure, error) {
+	if !strings.Contains(name, "/") {
+		found := linker.LookPath(name)
+		if _, err := linker.Place(name); found == "" && errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("%s: %w", name, errCommand)
+		}
+		name = cmp.Or(found, name)
+	}
+	closure, err := linker.Closure(name)
+	if errors.Is(err, ldso.ErrMagic) || errors.Is(err, ldso.ErrShort) {
+		err = &fs.PathError{Op: "read", Path: name,
+			Err: errors.New("neither an ELF file nor a script with a #! line")}
+	}
+	return closure, err
+}

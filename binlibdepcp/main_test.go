@@ -1,0 +1,230 @@
+//go:build linux
+
+package main
+
+import (
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/steptest"
+)
+
+func TestMain(m *testing.M) { steptest.Main(m, "binlibdepcp", "step6-chroot") }
+
+// TestScripts runs the scripts of testdata. Each builds what it is about, copies it into
+// a jail, and runs it there.
+func TestScripts(t *testing.T) {
+	steptest.NeedsHost(t)
+	params := steptest.Params("testdata", "LC_ALL", "C")
+	setup := params.Setup
+	params.Setup = func(e *testscript.Env) error {
+		e.Values[testKey{}] = e.T()
+		// Some scripts run a part of themselves as a plain user.
+		return errors.Join(setup(e), os.Chmod(e.WorkDir, 0o755), os.Chmod(filepath.Dir(e.WorkDir), 0o755))
+	}
+	maps.Copy(params.Cmds, map[string]func(*testscript.TestScript, bool, []string){
+		"needs":     needs,
+		"likeldso":  likeLdso,
+		"sameinode": sameInode,
+		"retag":     retag,
+		"tmpfs":     tmpfs,
+		"validjson": validJSON,
+	})
+	testscript.Run(t, params)
+}
+
+// testKey is the key of the testing.T of a script.
+type testKey struct{}
+
+// missing returns what a test needs and this machine lacks. Of the names, m32 is a gcc
+// that makes 32-bit programs which this kernel runs, x86-64-v2 a level of the CPU; others
+// with a slash are files, and without one commands.
+func missing(names []string) (lacks []string) {
+	for _, name := range names {
+		var err error
+		switch {
+		case name == "m32":
+			err = buildAndRun("int main(void) { return 0; }", "-m32")
+		case name == "x86-64-v2": // the level of the CPU
+			err = buildAndRun(`int main(void) { return !__builtin_cpu_supports("sse4.2"); }`)
+		case strings.Contains(name, "/"):
+			_, err = os.Stat(name)
+		default:
+			_, err = exec.LookPath(name)
+		}
+		if err != nil {
+			lacks = append(lacks, name)
+		}
+	}
+	return lacks
+}
+
+func buildAndRun(source string, flags ...string) error {
+	dir, err := os.MkdirTemp("", "needs")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cc := exec.Command("gcc", append(flags, "-x", "c", "-o", dir+"/a", "-")...)
+	cc.Stdin = strings.NewReader(source)
+	if err := cc.Run(); err != nil {
+		return err
+	}
+	return exec.Command(dir + "/a").Run()
+}
+
+// needs is the command "needs tool..." of a script: the rest is skipped, loudly, if one
+// isn't there. For the names, see missing.
+func needs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: needs tool...")
+	}
+	if lacks := missing(args); lacks != nil {
+		why := "SKIPPED: needs " + strings.Join(lacks, ", ")
+		fmt.Fprintf(os.Stderr, "\n*** %s: %s\n\n", ts.Name(), why)
+		ts.Value(testKey{}).(testscript.T).Skip(why)
+	}
+}
+
+// likeLdso is the command "likeldso program [variant...]" of a script: the program's
+// dynamic linker has to name the same paths as binlibdepcp, and the same names as not
+// found, but for the variants: these are for other CPUs than this one. It is asked as
+// ldd(1) does, which executes the interpreter: this is for what the test has built. But
+// ldd hands it the path where it is one for programs that execve(2) has not seen, so that
+// $ORIGIN isn't what it is in a run.
+func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: likeldso program [variant...]")
+	}
+	run := func(program string, args ...string) []byte {
+		cmd := exec.Command(program, args...)
+		cmd.Dir = ts.MkAbs(".")
+		cmd.Env = append(os.Environ(), "LC_ALL=C", "LD_LIBRARY_PATH=")
+		if args == nil {
+			cmd.Env = append(cmd.Env, "LD_TRACE_LOADED_OBJECTS=1")
+		}
+		out, _ := cmd.Output() // it fails if something isn't found
+		return out
+	}
+	program := ts.MkAbs(args[0])
+	var report jsonReport
+	ts.Check(json.Unmarshal(run("binlibdepcp", "--json", "-l", program), &report))
+	var got, want []string
+	for _, o := range report.Programs[0].Objects[1:] {
+		if !slices.ContainsFunc(args[1:], func(v string) bool { return strings.HasSuffix(o.Path, v) }) {
+			got = append(got, o.Path)
+		}
+	}
+	for _, problem := range report.Programs[0].Problems {
+		got = append(got, problem.Name+" => not found")
+	}
+	for line := range strings.Lines(string(run(program))) {
+		line = strings.TrimSpace(line)
+		name, path, ok := strings.Cut(line, " => ")
+		if !ok {
+			path = name
+		}
+		path, _, _ = strings.Cut(path, " (0x")
+		if path == "not found" {
+			path = line
+		}
+		switch {
+		case strings.HasPrefix(path, "linux-"): // the vdso(7)
+		case path == line || strings.HasPrefix(path, "/"):
+			want = append(want, path)
+		default:
+			want = append(want, ts.MkAbs(".")+"/"+path)
+		}
+	}
+	// It names itself only where something needs it, as libc does.
+	got = slices.DeleteFunc(got, func(path string) bool {
+		return path == report.Programs[0].Objects[1].Path && !slices.Contains(want, path)
+	})
+	for _, paths := range [][]string{got, want} {
+		for i := range paths { // for "." in a search path, ld.so writes nothing
+			paths[i] = strings.ReplaceAll(paths[i], "/./", "/")
+		}
+		slices.Sort(paths)
+	}
+	if len(want) == 0 || !slices.Equal(got, want) {
+		ts.Fatalf("binlibdepcp: %q\n      ld.so: %q", got, want)
+	}
+}
+
+// sameInode is the command "[!] sameinode file file" of a script. Symbolic links are
+// followed.
+func sameInode(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] sameinode file file")
+	}
+	a, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if os.SameFile(a, b) == neg {
+		ts.Fatalf("the same inode: %v", neg)
+	}
+}
+
+// retag is the command "retag file DT_FROM DT_TO" of a script. It turns an entry of the
+// dynamic section, whose value is a string, into another that linkers don't write there.
+func retag(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: retag file DT_FROM DT_TO")
+	}
+	tags := map[string]elf.DynTag{"DT_AUDIT": elf.DT_AUDIT, "DT_RUNPATH": elf.DT_RUNPATH,
+		"DT_RPATH": elf.DT_RPATH, "DT_AUXILIARY": elf.DT_AUXILIARY, "DT_NEEDED": elf.DT_NEEDED}
+	name := ts.MkAbs(args[0])
+	f, err := elf.Open(name)
+	ts.Check(err)
+	defer f.Close()
+	b, err := os.ReadFile(name)
+	ts.Check(err)
+	dynamic := f.SectionByType(elf.SHT_DYNAMIC)
+	for at := dynamic.Offset; at < dynamic.Offset+dynamic.Size; at += 16 {
+		if f.ByteOrder.Uint64(b[at:]) == uint64(tags[args[1]]) {
+			f.ByteOrder.PutUint64(b[at:], uint64(tags[args[2]]))
+			ts.Check(os.WriteFile(name, b, 0o755))
+			return
+		}
+	}
+	ts.Fatalf("%s has no %s", args[0], args[1])
+}
+
+// tmpfs is the command "tmpfs directory size" of a script. It mounts one, or gives the one
+// that is mounted another size; "ro" for the size makes it read-only. It is gone when the
+// script ends.
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs directory size|ro")
+	}
+	dir, flags, options := ts.MkAbs(args[0]), uintptr(0), "size="+args[1]
+	if args[1] == "ro" {
+		flags, options = unix.MS_RDONLY, ""
+	}
+	if err := os.Mkdir(dir, 0o755); errors.Is(err, os.ErrExist) {
+		ts.Check(unix.Mount("", dir, "", unix.MS_REMOUNT|flags, options))
+		return
+	}
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", flags, options))
+	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+// validJSON is the command "validjson" of a script: stdout is one JSON value.
+func validJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if !json.Valid([]byte(ts.ReadFile("stdout"))) {
+		ts.Fatalf("stdout is no JSON")
+	}
+}

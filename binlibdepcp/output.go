@@ -1,0 +1,268 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"unicode"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/sys/unix"
+
+	"nsteps/binlibdepcp/ldso"
+	"nsteps/common"
+)
+
+// many is how many files have a progress bar on a terminal.
+const many = 100
+
+// An output prints to stdout, and shows how far the copying is where that is a terminal.
+type output struct {
+	w     *bufio.Writer
+	quiet bool // no line a file
+	all   *mpb.Progress
+	bar   *mpb.Bar
+}
+
+// begin starts the report on the copying of n files.
+func (o *output) begin(n int) {
+	if o.quiet {
+		return
+	}
+	fmt.Fprint(o.w, "Copying ...\n\n")
+	if n < many || !isTerminal(os.Stdout) {
+		return
+	}
+	o.w.Flush()
+	o.all = mpb.New(mpb.WithOutput(os.Stdout), mpb.WithWidth(60))
+	o.bar = o.all.AddBar(int64(n), mpb.BarRemoveOnComplete(),
+		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d files")))
+}
+
+// line prints what became of a file.
+func (o *output) line(name, status string) {
+	if o.quiet {
+		return
+	}
+	text := fmt.Sprintf("%25s : %s\n", common.Printable(name), status)
+	if o.bar == nil {
+		_, _ = o.w.WriteString(text)
+		return
+	}
+	_, _ = o.all.Write([]byte(text)) // above the bar
+	o.bar.Increment()
+}
+
+// end ends the report.
+func (o *output) end(ok bool) {
+	if o.quiet {
+		return
+	}
+	if o.bar != nil {
+		o.bar.Abort(true) // if it isn't complete
+		o.all.Wait()
+	}
+	if ok {
+		fmt.Fprint(o.w, "\n...... Done\n")
+	} else {
+		fmt.Fprint(o.w, "\n...... Not complete\n")
+	}
+	o.w.Flush()
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// list prints the paths, one a line; as they are, unless for a terminal.
+func (o *output) list(p *plan) {
+	show := func(name string) string { return name }
+	if isTerminal(os.Stdout) {
+		show = common.Printable
+	}
+	for _, f := range p.files {
+		for _, place := range f.places {
+			fmt.Fprintln(o.w, show(place.Name))
+		}
+	}
+}
+
+// tree prints who needs what. What an object needs is shown where that comes first.
+func (o *output) tree(closures []*ldso.Closure) {
+	for _, c := range closures {
+		fmt.Fprintln(o.w, common.Printable(c.Program.Name))
+		o.print("", branches(c, map[*ldso.Object]bool{}))
+	}
+}
+
+// A branch of the tree is a line, and what stands below it.
+type branch struct {
+	line  string
+	below []branch
+}
+
+// branches returns what is below a program.
+func branches(c *ldso.Closure, shown map[*ldso.Object]bool) (list []branch) {
+	for _, object := range c.Objects {
+		if object.Rule == "PT_INTERP" {
+			list = append(list, branch{line: object.Name + " (PT_INTERP)"})
+		}
+	}
+	list = append(list, dependencies(c.Program, shown)...)
+	for _, object := range c.Opened {
+		list = append(list, branch{
+			line:  fmt.Sprintf("%s (%s, opened by %s)", object.Name, object.Rule, object.Loader.Name),
+			below: dependencies(object, shown),
+		})
+	}
+	for _, run := range c.Runs {
+		list = append(list, branch{
+			line:  fmt.Sprintf("%s (%s)", run.Program.Name, run.Program.Rule),
+			below: branches(run, shown),
+		})
+	}
+	return list
+}
+
+// dependencies returns the branches of an object, from top to bottom.
+func dependencies(object *ldso.Object, shown map[*ldso.Object]bool) (list []branch) {
+	for _, dep := range object.Deps {
+		switch to := dep.Object; {
+		case to == nil:
+			list = append(list, branch{line: dep.Name + " => not found"})
+		case shown[to]:
+			list = append(list, branch{line: dep.Name + " ..."})
+		default:
+			shown[to] = true
+			list = append(list, branch{
+				line:  fmt.Sprintf("%s => %s (%s)", dep.Name, to.Name, to.Rule),
+				below: dependencies(to, shown),
+			})
+		}
+	}
+	return list
+}
+
+func (o *output) print(indent string, list []branch) {
+	for i, b := range list {
+		corner, more := "├── ", "│   "
+		if i == len(list)-1 {
+			corner, more = "└── ", "    "
+		}
+		fmt.Fprintln(o.w, indent+corner+common.Printable(b.line))
+		o.print(indent+more, b.below)
+	}
+}
+
+// The JSON that is printed, in which a path that isn't there is missing.
+type (
+	jsonReport struct {
+		Programs []jsonProgram `json:"programs"`
+		Files    []jsonFile    `json:"files,omitempty"` // with what became of them, if copied
+	}
+	jsonProgram struct {
+		Path     string        `json:"path"`
+		Real     string        `json:"real"`
+		Objects  []jsonObject  `json:"objects"`
+		Runs     []jsonProgram `json:"runs,omitempty"` // the programs of its #! line
+		Problems []jsonProblem `json:"problems,omitempty"`
+		Warnings []string      `json:"warnings,omitempty"`
+	}
+	jsonObject struct {
+		Path   string     `json:"path"`
+		Real   string     `json:"real"`
+		Soname string     `json:"soname,omitempty"`
+		Rule   string     `json:"rule,omitempty"`   // how it was found
+		Loader string     `json:"loader,omitempty"` // for whom
+		Also   []string   `json:"also,omitempty"`   // other paths by which it was found
+		Needs  []jsonNeed `json:"needs,omitempty"`
+	}
+	jsonNeed struct {
+		Tag  string `json:"tag"`
+		Name string `json:"name"`
+		Path string `json:"path,omitempty"`
+	}
+	jsonProblem struct {
+		Name     string   `json:"name,omitempty"`
+		By       string   `json:"by,omitempty"`
+		Searched []string `json:"searched,omitempty"`
+		Error    string   `json:"error"`
+	}
+	jsonFile struct {
+		Path   string   `json:"path"`
+		Also   []string `json:"also,omitempty"`
+		Status string   `json:"status,omitempty"` // OK, SKIPPED or FAILED
+	}
+)
+
+func (o *output) json(closures []*ldso.Closure, p *plan) error {
+	report := jsonReport{Programs: []jsonProgram{}}
+	for _, c := range closures {
+		report.Programs = append(report.Programs, newJSONProgram(c))
+	}
+	for _, f := range p.files {
+		file := jsonFile{Path: f.name(), Status: strings.Trim(f.status, "[]")}
+		for _, place := range f.places[1:] {
+			file.Also = append(file.Also, place.Name)
+		}
+		report.Files = append(report.Files, file)
+	}
+	report.Files = append(report.Files, p.written...)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(report); err != nil {
+		return err
+	}
+	for _, r := range text.String() { // what a terminal could take for a command is escaped
+		if unicode.IsPrint(r) || r == '\n' || r > 0xffff {
+			_, _ = o.w.WriteRune(r)
+		} else {
+			fmt.Fprintf(o.w, "\\u%04x", r)
+		}
+	}
+	return nil
+}
+
+func newJSONProgram(c *ldso.Closure) jsonProgram {
+	program := jsonProgram{Path: c.Program.Name, Real: c.Program.Real, Warnings: c.Warnings}
+	for _, o := range c.Objects {
+		object := jsonObject{Path: o.Name, Real: o.Real, Soname: o.Soname, Rule: o.Rule}
+		if o.Loader != nil {
+			object.Loader = o.Loader.Name
+		}
+		for _, place := range o.Also {
+			object.Also = append(object.Also, place.Name)
+		}
+		for _, dep := range o.Deps {
+			need := jsonNeed{Tag: dep.Tag.String(), Name: dep.Name}
+			if dep.Object != nil {
+				need.Path = dep.Object.Name
+			}
+			object.Needs = append(object.Needs, need)
+		}
+		program.Objects = append(program.Objects, object)
+	}
+	for _, err := range c.Problems {
+		problem := jsonProblem{Error: err.Error()}
+		if missing, ok := err.(*ldso.NotFound); ok {
+			problem.Name, problem.By = missing.Name, missing.By
+			for _, source := range missing.Searched {
+				problem.Searched = append(problem.Searched, source.String())
+			}
+		}
+		program.Problems = append(program.Problems, problem)
+	}
+	for _, run := range c.Runs {
+		program.Runs = append(program.Runs, newJSONProgram(run))
+	}
+	return program
+}

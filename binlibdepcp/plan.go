@@ -1,0 +1,120 @@
+//go:build linux
+
+package main
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"path"
+	"slices"
+	"strings"
+
+	"nsteps/binlibdepcp/ldso"
+)
+
+// A plan is what is to be in the jail.
+type plan struct {
+	dirs     []string               // that paths lead through by ".."
+	links    []ldso.Link            // symbolic links, as paths lead through them
+	files    []*file                // one for each inode, in the order of their first need
+	caches   []string               // the ld.so.caches that dynamic linkers read,
+	order    binary.AppendByteOrder // in which byte order
+	system   []string               // the directories that they search without these
+	problems []error
+	notes    []string   // what else to know
+	written  []jsonFile // what is in the jail besides the files
+
+	jail    string // what lies in there stays
+	byInode map[ldso.Inode]*file
+	seen    map[string]bool
+}
+
+// A file is a regular file, with all paths that have to lead to it.
+type file struct {
+	places []*ldso.Place
+	status string // [OK], [SKIPPED] or [FAILED], once it is known
+}
+
+// name returns the path that the file was first needed by.
+func (f *file) name() string { return f.places[0].Name }
+
+// newPlan brings together what all programs need, but for what lies below a directory,
+// the jail.
+func newPlan(closures []*ldso.Closure, extras *extras, jail string) *plan {
+	p := &plan{jail: jail, order: binary.LittleEndian, byInode: map[ldso.Inode]*file{}, seen: map[string]bool{}}
+	for _, c := range closures {
+		p.addClosure(c)
+	}
+	for _, place := range extras.places {
+		p.add(place)
+	}
+	p.problems = append(p.problems, extras.problems...)
+	for _, note := range extras.notes {
+		p.note(note)
+	}
+	return p
+}
+
+func (p *plan) addClosure(c *ldso.Closure) {
+	for _, o := range c.Objects {
+		p.add(&o.Place)
+		for _, place := range o.Also {
+			p.add(place)
+		}
+	}
+	if c.PathFile != nil {
+		p.add(c.PathFile)
+	}
+	p.system = append(p.system, c.Interpreter().SystemDirs...)
+	if cache := c.Interpreter().Cache; cache != "" && !p.seen["cache "+cache] {
+		p.seen["cache "+cache] = true
+		p.caches = append(p.caches, cache)
+		if c.Program.Data == elf.ELFDATA2MSB {
+			p.order = binary.BigEndian
+		}
+	}
+	p.problems = append(p.problems, c.Problems...)
+	for _, warning := range c.Warnings {
+		p.note(warning)
+	}
+	for _, run := range c.Runs {
+		p.addClosure(run)
+	}
+}
+
+func (p *plan) note(text string) {
+	if !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
+	}
+}
+
+// add adds a path, and what it leads through.
+func (p *plan) add(place *ldso.Place) {
+	if p.seen[place.Name] || p.jail != "" && strings.HasPrefix(place.Real, p.jail+"/") {
+		return
+	}
+	p.seen[place.Name] = true
+	for _, dir := range place.Dirs {
+		if !p.seen["dir "+dir] {
+			p.seen["dir "+dir] = true
+			p.dirs = append(p.dirs, dir)
+		}
+	}
+	for _, link := range place.Links {
+		if !p.seen["link "+link.Name] {
+			p.seen["link "+link.Name] = true
+			p.links = append(p.links, link)
+		}
+	}
+	inode := place.Inode()
+	f := p.byInode[inode]
+	if f == nil {
+		f = &file{}
+		p.byInode[inode] = f
+		p.files = append(p.files, f)
+	}
+	f.places = append(f.places, place)
+}
+
+// base returns what the copying of a file is shown by.
+func (f *file) base() string { return path.Base(f.name()) }

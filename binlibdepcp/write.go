@@ -1,0 +1,308 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/signal"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/binlibdepcp/jail"
+	"nsteps/binlibdepcp/ldso"
+)
+
+// The states of a file, as they are printed.
+const (
+	copied  = "[OK]"
+	skipped = "[SKIPPED]"
+	failed  = "[FAILED]"
+)
+
+// A writer writes a plan into a jail.
+type writer struct {
+	*plan
+	linker *ldso.Linker
+	root   *jail.Root
+	out    *output
+
+	mu      sync.Mutex
+	errs    []error             // what could not be written
+	dropped map[string][]string // what copies lack, as setuid, and which
+	stopped atomic.Bool         // nothing more is to be tried
+}
+
+// write fills the directory with what is planned, and prints what becomes of each file.
+func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *output) error {
+	if err := makeTarget(directory); err != nil {
+		return err
+	}
+	root, err := jail.Open(directory)
+	if err != nil {
+		return err
+	}
+	root.NoClobber = noClobber
+	w := &writer{plan: p, linker: linker, root: root, out: out, dropped: map[string][]string{}}
+	interrupted := w.catchSignals(directory)
+
+	out.begin(len(p.files))
+	w.makeDirs()
+	w.copyFiles()
+	w.makeLinks()
+	w.nameFiles()
+	for _, cache := range p.caches {
+		w.writeCache(cache)
+	}
+	err = root.Close()
+	interrupted()
+	out.end(len(w.errs) == 0 && len(p.problems) == 0)
+	for _, what := range slices.Sorted(maps.Keys(w.dropped)) {
+		slices.Sort(w.dropped[what])
+		p.note(fmt.Sprintf("without %s, which only the host's root can give: %s", what, strings.Join(w.dropped[what], ", ")))
+	}
+	return errors.Join(append(w.errs, err)...)
+}
+
+// makeTarget makes the directory to copy to, unless it is there.
+func makeTarget(directory string) error {
+	info, err := os.Stat(directory)
+	root, _ := os.Stat("/")
+	switch target, linked := os.Readlink(directory); {
+	case err == nil && !info.IsDir():
+		return &fs.PathError{Op: "open", Path: directory, Err: unix.ENOTDIR}
+	case err == nil && os.SameFile(info, root):
+		return fmt.Errorf("%s is the root directory of this machine: take one for the jail", directory)
+	case err != nil && linked == nil:
+		return &fs.PathError{Op: "open", Path: directory, Err: fmt.Errorf("a link to %s: %w", target, unix.ENOENT)}
+	}
+	return os.MkdirAll(directory, 0o755)
+}
+
+// catchSignals stops the writing at a signal. What it returns then ends this program as
+// the signal would have, when all is tidy.
+func (w *writer) catchSignals(directory string) (die func()) {
+	signals := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	var caught atomic.Pointer[unix.Signal]
+	go func() {
+		s := (<-signals).(unix.Signal)
+		caught.Store(&s)
+		w.stopped.Store(true)
+		w.root.Stop()
+	}()
+	return func() {
+		if s := caught.Load(); s != nil {
+			w.out.end(false)
+			report(errors.Join(append(w.errs, &fs.PathError{Op: "write", Path: directory, Err: jail.ErrStopped})...))
+			signal.Reset(*s)
+			_ = unix.Kill(os.Getpid(), *s)
+			select {} // until it is delivered
+		}
+	}
+}
+
+// fail notes an error. After some of them nothing else would succeed.
+func (w *writer) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, last := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, jail.ErrStopped} {
+		if errors.Is(err, last) && w.stopped.Swap(true) {
+			return // the other worker met the same
+		}
+	}
+	w.errs = append(w.errs, err)
+}
+
+func (w *writer) makeDirs() {
+	for _, dir := range w.dirs {
+		if err := w.root.MkdirAll(dir); err != nil {
+			w.fail(err)
+		}
+	}
+}
+
+// copyFiles copies all files in two workers, and prints them in their order.
+func (w *writer) copyFiles() {
+	done := make([]chan struct{}, len(w.files))
+	for i := range done {
+		done[i] = make(chan struct{})
+	}
+	index := make(chan int)
+	for range 2 {
+		go func() {
+			for i := range index {
+				f := w.files[i]
+				if f.status = failed; !w.stopped.Load() {
+					f.status = w.copyFile(f)
+				}
+				close(done[i])
+			}
+		}()
+	}
+	go func() {
+		defer close(index)
+		for i := range w.files {
+			index <- i
+		}
+	}()
+	for i, f := range w.files {
+		<-done[i]
+		if f.status != failed || !w.stopped.Load() {
+			w.out.line(f.base(), f.status)
+		}
+	}
+}
+
+// copyFile copies a file to its real path; what other real paths the file has become
+// hard links, as they are on the host.
+func (w *writer) copyFile(f *file) string {
+	err := w.copyTo(f, f.places[0].Real)
+	switch {
+	case err == nil:
+		return copied
+	case errors.Is(err, fs.ErrExist):
+		return skipped
+	}
+	w.fail(err)
+	return failed
+}
+
+// copyTo copies a file to a name in the jail.
+func (w *writer) copyTo(f *file, name string) error {
+	src, err := w.linker.Open(f.places[0])
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dropped, err := w.root.Copy(src.(*os.File), name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, what := range dropped {
+		if !slices.Contains(w.dropped[what], f.base()) {
+			w.dropped[what] = append(w.dropped[what], f.base())
+		}
+	}
+	return err
+}
+
+// makeLinks makes the symbolic links that paths lead through. Where the jail has a
+// directory, or a link to one, in such a place, that stays.
+func (w *writer) makeLinks() {
+	for _, link := range w.links {
+		if w.stopped.Load() {
+			return
+		}
+		if stat, err := w.root.Stat(link.Name); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR {
+			continue
+		}
+		if err := w.root.Symlink(link.Target, link.Name); err != nil && !errors.Is(err, fs.ErrExist) {
+			w.fail(err)
+		}
+	}
+}
+
+// nameFiles sees to it that each path leads to its file in the jail too. Where it doesn't
+// yet, as below a directory lib that is a link to usr/lib on the host, a hard link does.
+func (w *writer) nameFiles() {
+	for _, f := range w.files {
+		if f.status == failed || w.stopped.Load() {
+			continue
+		}
+		if err := w.nameFile(f); err != nil {
+			w.fail(err)
+		}
+	}
+}
+
+func (w *writer) nameFile(f *file) error {
+	first := f.places[0].Real
+	if len(f.places) == 1 && f.name() == first && f.status == copied {
+		return nil
+	}
+	want, err := w.root.Stat(first)
+	if f.status == skipped && errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%s is a link that leads nowhere, and -n keeps it", first)
+	}
+	if err != nil {
+		return err
+	}
+	for _, place := range f.places {
+		for _, name := range []string{place.Real, place.Name} {
+			if name == first {
+				continue
+			}
+			got, err := w.root.Stat(name)
+			if err == nil && got.Dev == want.Dev && got.Ino == want.Ino {
+				continue
+			}
+			err = w.root.Link(first, name)
+			if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EPERM) { // a mount, or vfat
+				err = w.copyTo(f, name)
+			}
+			if err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeCache writes an ld.so.cache that lists what is in the jail: of the entries of the
+// host's, and of the one that the jail may have from an earlier call, those whose files
+// are there.
+func (w *writer) writeCache(name string) {
+	if w.stopped.Load() {
+		return
+	}
+	var old ldso.Cache
+	if b, err := w.root.ReadFile(name, 64<<20); err == nil {
+		old, _ = ldso.ParseCache(b)
+	}
+	var kept ldso.Cache
+	seen := map[ldso.CacheEntry]bool{}
+	for _, entry := range append(w.linker.Cache(name), old...) {
+		stat, err := w.root.Stat(entry.Path)
+		if err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG && !seen[entry] {
+			seen[entry] = true
+			kept = append(kept, entry)
+		}
+	}
+	if kept == nil {
+		return
+	}
+	status := copied
+	err := w.root.WriteFile(name, kept.Bytes(w.order), 0o644)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		status = skipped
+		w.failUnlisted(kept, old)
+	case err != nil:
+		status = failed
+		w.fail(fmt.Errorf("write the list of libraries: %w", err))
+	}
+	w.out.line(path.Base(name), status)
+	w.written = append(w.written, jsonFile{Path: name, Status: strings.Trim(status, "[]")})
+}
+
+// failUnlisted tells which libraries the dynamic linker won't find in the jail, because an
+// older ld.so.cache stays there.
+func (w *writer) failUnlisted(kept, old ldso.Cache) {
+	for _, entry := range kept {
+		if !slices.Contains(old, entry) && !slices.Contains(w.system, path.Dir(entry.Path)) {
+			w.fail(fmt.Errorf("the jail's ld.so.cache, which -n keeps, doesn't list %s: do it without -n", entry.Path))
+		}
+	}
+}
