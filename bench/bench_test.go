@@ -2,7 +2,9 @@
 
 // Package bench measures how long the steps take to launch true(1), and how much
 // memory they hold while they wait. They are compared with a bare Go program (the
-// floor, testdata/floor), unshare(1), bubblewrap, crun and runc. Start it by
+// floor, testdata/floor), unshare(1), bubblewrap, crun and runc. It measures how long
+// binlibdepcp takes to find the libraries of programs and to copy them, and its memory,
+// against ldd(1), lddtree, dracut-install, jk_cp and cp(1). Start it by
 //
 //	make bench
 //
@@ -17,11 +19,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -61,60 +61,15 @@ var kinds = []struct {
 		[]string{"step6-chroot", "-pmnu", "box", "-i", "yes"}},
 }
 
-// A contender is a command that makes namespaces and runs true(1) in them.
-type contender struct {
-	kind, name string
-	debian     string // the package that has it, none if it is this module's
-	args       []string
-	skipped    string    // why it does not take part
-	times      []float64 // in ms, one a round
-}
-
 func BenchmarkLaunch(b *testing.B) {
 	needNamespaces(b)
 	leaveHybrid(b)
 	contenders := list(b)
-	var ready []*contender
-	for _, c := range contenders {
-		if c.warmUp(b) {
-			ready = append(ready, c)
-		}
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer null.Close()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for range *rounds {
-		for _, i := range rnd.Perm(len(ready)) {
-			ready[i].launch(b, null)
-		}
-	}
-
-	fmt.Printf("\nlaunch of true, %d rounds\n\n", *rounds)
-	fmt.Printf("%-4s %-12s  %9s  %13s  %-19s  %s\n", "new", "program", "median ms",
-		"quartiles", "  x floor (95 %)", "  x unshare (95 %)")
-	for _, c := range contenders {
-		fmt.Printf("%-4s %-12s  ", c.kind, c.name)
-		if c.skipped != "" {
-			fmt.Println("skipped:", c.skipped)
-			continue
-		}
-		fmt.Printf("%9.2f  %5.2f - %5.2f", quantile(c.times, 0.5),
-			quantile(c.times, 0.25), quantile(c.times, 0.75))
-		for _, goal := range goals {
-			if base := find(ready, c.kind, goal.of); base != nil {
-				x, low, high := ratio(c, base)
-				fmt.Printf("  %5.2f %13s", x, fmt.Sprintf("(%.2f-%.2f)", low, high))
-			}
-		}
-		fmt.Println()
-	}
-	fmt.Println()
+	ready := takeTurns(b, contenders, *rounds, time.Minute)
+	printTable("launch of true", "new", contenders, goals[0].of, goals[1].of)
 	for _, goal := range goals {
 		if base := find(ready, all, goal.of); base != nil {
-			x, _, _ := ratio(find(ready, all, "step6-chroot"), base)
+			x := ratio(find(ready, all, "step6-chroot"), base).value
 			fmt.Printf("goal: all namespaces at most %.1f x %s: %.2f, %s\n",
 				goal.limit, goal.of, x, verdict(x <= goal.limit))
 			b.ReportMetric(x, "x-"+goal.of)
@@ -139,13 +94,6 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "missed"
-}
-
 // needNamespaces skips the benchmark where namespaces can't be made.
 func needNamespaces(b *testing.B) {
 	b.Helper()
@@ -154,16 +102,10 @@ func needNamespaces(b *testing.B) {
 		b.Fatalf("%v: run make build first", err)
 	}
 	if out, err := exec.Command(step, "-p", "true").CombinedOutput(); err != nil {
-		reason := fmt.Sprintf("can't make namespaces here: %v: %s", err, oneLine(out))
+		reason := fmt.Sprintf("can't make namespaces here: %v: %s", err, oneLine(string(out)))
 		fmt.Printf("%s skipped: %s\n", b.Name(), reason) // Skip says so only with -v
 		b.Skip(reason)
 	}
-}
-
-func bin(step string) string { return filepath.Join("..", "bin", step) }
-
-func oneLine(out []byte) string {
-	return strings.Join(strings.Fields(string(out)), " ")
 }
 
 // leaveHybrid unmounts, for this benchmark only, a cgroup version 2 that is mounted
@@ -173,11 +115,7 @@ func leaveHybrid(b *testing.B) {
 	if _, err := os.Stat(unified); err != nil {
 		return
 	}
-	runtime.LockOSThread() // and never unlocked: the thread ends with its namespace
-	err := unix.Unshare(unix.CLONE_NEWNS)
-	if err == nil {
-		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
-	}
+	err := ownMounts()
 	if err == nil {
 		err = unix.Unmount(unified, 0)
 	}
@@ -193,16 +131,10 @@ func list(b *testing.B) []*contender {
 		b.Fatal(err)
 	}
 	var contenders []*contender
-	add := func(kind, name, debian, file string, options ...string) {
-		c := &contender{kind: kind, name: name, debian: debian}
-		path, err := exec.LookPath(file)
-		if err != nil {
-			c.skipped = fmt.Sprintf("%v: apt-get install %s", err, debian)
-		}
-		c.args = append([]string{path}, options...)
-		contenders = append(contenders, c)
+	add := func(kind, name, debian, program string, options ...string) {
+		contenders = append(contenders, newContender(kind, name, debian, program, options...))
 	}
-	floor := buildFloor(b)
+	floor := build(b, "floor")
 	for _, k := range kinds {
 		add(k.name, "floor", "", floor, fmt.Sprint(k.flags), program)
 		add(k.name, "unshare", "util-linux", "unshare", append(k.unshare, program)...)
@@ -216,27 +148,6 @@ func list(b *testing.B) []*contender {
 		"run", "--bundle", dir, id)
 	add(all, "runc", "runc", "runc", "--root", state, "run", "--bundle", dir, id)
 	return contenders
-}
-
-func find(contenders []*contender, kind, name string) *contender {
-	for _, c := range contenders {
-		if c.kind == kind && c.name == name {
-			return c
-		}
-	}
-	return nil
-}
-
-// buildFloor builds the floor as the Makefile builds the steps.
-func buildFloor(b *testing.B) string {
-	file := filepath.Join(b.TempDir(), "floor")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -buildid=",
-		"-o", file, "./testdata/floor")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v\n%s", cmd, err, out)
-	}
-	return file
 }
 
 // bundle returns the directory of an OCI bundle that runs the host's true, in a root
@@ -254,39 +165,6 @@ func bundle(b *testing.B) string {
 		b.Fatal(err)
 	}
 	return dir
-}
-
-// warmUp runs the command once, which fills the caches, and reports whether that
-// succeeds. A program of this module has to; any other is skipped if it doesn't.
-func (c *contender) warmUp(b *testing.B) bool {
-	if c.skipped == "" {
-		out, err := exec.Command(c.args[0], c.args[1:]...).CombinedOutput()
-		if err == nil {
-			return true
-		}
-		c.skipped = fmt.Sprintf("%v: %s", err, oneLine(out))
-	}
-	if c.debian == "" {
-		b.Fatalf("%s (%s): %s", c.name, c.kind, c.skipped)
-	}
-	b.Logf("%s (%s) skipped: %s", c.name, c.kind, c.skipped)
-	return false
-}
-
-// launch runs the command, and notes how long that took.
-func (c *contender) launch(b *testing.B, null *os.File) {
-	begin := time.Now()
-	process, err := os.StartProcess(c.args[0], c.args,
-		&os.ProcAttr{Files: []*os.File{null, null, null}})
-	if err != nil {
-		b.Fatalf("%s: %v", c.args, err)
-	}
-	state, err := process.Wait()
-	took := time.Since(begin)
-	if err != nil || !state.Success() {
-		b.Fatalf("%s: %v, %v", c.args, state, err)
-	}
-	c.times = append(c.times, took.Seconds()*1000)
 }
 
 // memory returns the peak and the present size, in MiB, of a step's parent that waits
@@ -317,28 +195,4 @@ func memory(b *testing.B, step []string) (peak, now float64) {
 		return n / 1024
 	}
 	return mib("VmHWM"), mib("VmRSS")
-}
-
-// quantile returns the value below which the portion q of the values lies.
-func quantile(values []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	at := q * float64(len(sorted)-1)
-	below, above := sorted[int(at)], sorted[min(int(at)+1, len(sorted)-1)]
-	return below + (above-below)*(at-float64(int(at)))
-}
-
-// ratio returns the ratio of the medians and its 95 % interval, by resampling rounds.
-func ratio(c, base *contender) (x, low, high float64) {
-	rnd := rand.New(rand.NewPCG(3, 4))
-	xs := make([]float64, 1000)
-	times, bases := make([]float64, len(c.times)), make([]float64, len(c.times))
-	for i := range xs {
-		for j := range times {
-			round := rnd.IntN(len(times))
-			times[j], bases[j] = c.times[round], base.times[round]
-		}
-		xs[i] = quantile(times, 0.5) / quantile(bases, 0.5)
-	}
-	return quantile(c.times, 0.5) / quantile(base.times, 0.5),
-		quantile(xs, 0.025), quantile(xs, 0.975)
 }
