@@ -1,0 +1,108 @@
+//go:build linux
+
+package chapter
+
+import (
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/text"
+	"golang.org/x/sys/unix"
+
+	"nsteps/docs"
+	"nsteps/internal/steptest"
+)
+
+func TestMain(m *testing.M) {
+	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp")
+}
+
+// pages returns the chapters by their names.
+func pages(t *testing.T) map[string][]byte {
+	names, err := fs.Glob(docs.FS, "*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	found := map[string][]byte{}
+	for _, name := range names {
+		page, err := docs.FS.ReadFile(name)
+		require.NoError(t, err)
+		found[name] = page
+	}
+	return found
+}
+
+// What the chapters tell a person to type does what they show.
+func TestChapters(t *testing.T) {
+	for name, page := range pages(t) {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse("docs/"+name, page)
+			require.NoError(t, err)
+			if len(c.Steps()) == 0 || name == "binlibdepcp.md" { // that one's test is beside its command
+				return
+			}
+			steptest.NeedsHost(t)
+			if c.NeedsRoot && !initialRoot() {
+				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
+			}
+			lock(t)
+			s, err := Start(t.Context(), filepath.Dir(steptest.Bin("step1-pid")), false)
+			require.NoError(t, err)
+			defer s.Close()
+			assert.NoError(t, s.Check(c))
+		})
+	}
+}
+
+func initialRoot() bool {
+	uids, _ := os.ReadFile("/proc/self/uid_map")
+	return strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295"
+}
+
+// lock keeps other tests from executing chapters at the same time, which look for their
+// processes on the host.
+func lock(t *testing.T) {
+	file, err := os.Open("../../docs/embed.go")
+	require.NoError(t, err)
+	require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
+	t.Cleanup(func() { file.Close() })
+}
+
+// The code in the chapters is that of the sources: make docs writes it anew.
+func TestIncludes(t *testing.T) {
+	for name, page := range pages(t) {
+		want, err := Include("docs/"+name, page, os.DirFS("../.."))
+		if assert.NoError(t, err) {
+			assert.Equal(t, string(want), string(page), "docs/%s: make docs writes it anew", name)
+		}
+	}
+}
+
+// No link and no picture of a chapter leads nowhere.
+func TestLinks(t *testing.T) {
+	for name, page := range pages(t) {
+		document := markdown.Parser().Parse(text.NewReader(page))
+		require.NoError(t, ast.Walk(document, func(n ast.Node, enter bool) (ast.WalkStatus, error) {
+			var to string
+			switch n := n.(type) {
+			case *ast.Link:
+				to = string(n.Destination)
+			case *ast.Image:
+				to = string(n.Destination)
+				_, err := docs.FS.Open(to)
+				assert.NoError(t, err, "docs/%s: a picture that isn't embedded", name)
+			}
+			if u, err := url.Parse(to); err != nil || u.Scheme == "" && u.Path != "" {
+				_, err := os.Stat(filepath.Join("../../docs", u.Path))
+				assert.NoError(t, err, "docs/%s", name)
+			}
+			return ast.WalkContinue, nil
+		}))
+	}
+}

@@ -1,0 +1,129 @@
+//go:build linux
+
+package chapter
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps/internal/steptest"
+)
+
+// start opens a session whose directory and processes have to be gone in the end.
+func start(t *testing.T, ctx context.Context, own bool) *Session {
+	t.Helper()
+	steptest.NeedsHost(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	before := children()
+	s, err := Start(ctx, filepath.Dir(steptest.Bin("step1-pid")), own)
+	require.NoError(t, err)
+	s.Timeout = 10 * time.Second
+	t.Cleanup(func() {
+		assert.NoError(t, s.Close())
+		assert.NoError(t, s.Close())
+		assert.Equal(t, before, children())
+		left, err := os.ReadDir(os.Getenv("TMPDIR"))
+		assert.NoError(t, err)
+		assert.Empty(t, left)
+	})
+	return s
+}
+
+// check executes a page that has a heading put before it.
+func check(t *testing.T, s *Session, page string) error {
+	t.Helper()
+	c, err := Parse("page.md", fences("# T\n\n"+page))
+	require.NoError(t, err)
+	return s.Check(c)
+}
+
+func TestSession(t *testing.T) {
+	for _, test := range []struct{ name, page, want string }{
+		{"commands", "'''sh host\necho one; echo two >&2\ntty >/dev/null && echo a terminal\n'''\n" +
+			"'''text output\none\ntwo\na terminal\n'''\n", ""},
+		{"no output", "'''sh host\ntrue\n'''\n", ""},
+		{"output that isn't shown", "'''sh host\necho one\n'''\n",
+			"page.md:4: echo one\n--- page\n+++ run\n@@ -1 +1 @@\n-\n+one"},
+		{"output that doesn't come", "'''sh host\ntrue\n'''\n'''text output\none\n'''\n",
+			"page.md:4: true\n--- page\n+++ run\n@@ -1 +1 @@\n-one\n+"},
+		{"wrong output", "'''sh host\n(echo 1; echo 2; echo 3)\n'''\n'''text output\n1\n4\n3\n'''\n",
+			"page.md:4: (echo 1; echo 2; echo 3)\n--- page\n+++ run\n@@ -1,3 +1,3 @@\n 1\n-4\n+2\n 3"},
+		{"no end of the line", "'''sh host\nprintf x\n'''\n'''text output\nx\n'''\n", ""},
+		{"several lines are one command", "'''sh host\ncat <<END\none\n\nthree\nEND\nfor i in 1 2; do\n\techo $i\ndone\n'''\n" +
+			"'''text output\none\n\nthree\n1\n2\n'''\n", ""},
+		{"one shell throughout", "'''sh host\na=5\ncd /\n'''\n\n'''sh host\necho $a $PWD\n'''\n'''text output\n5 /\n'''\n", ""},
+		{"two shells in one directory", "'''sh host\na=5; echo x >file\n'''\n\n'''sh inside\necho \"$a\" $(cat file)\n'''\n" +
+			"'''text output\n x\n'''\n", ""},
+		{"a shell in a step", "'''sh inside\nstep3-uts -pu box bash --norc\nhostname; echo $$ \"$HISTFILE\"\n'''\n" +
+			"'''text output\nbox\n1 \n'''\n\n'''sh host\nhostname\n'''\n'''text output\nhost\n'''\n\n" +
+			"'''sh inside\nexit 3\n'''\n'''text output\nexit\n'''\n\n'''sh inside\necho $?; hostname\n'''\n'''text output\n3\nhost\n'''\n", ""},
+		{"another shell in a step", "'''sh inside\nstep2-mnt -pm sh\necho $$\nexit\n'''\n", "page.md:4: "},
+		{"an answer", "'''sh inside\nstep5-ipc -i no echo done\n'''\n'''text output\n Child: a message for the parent, up to 80 bytes, within 60 s:\n'''\n\n" +
+			"Type:\n\n'''text input inside\nhello, parent\n'''\n'''text output\nParent: received message: hello, parent\ndone\n'''\n", ""},
+		{"a prompt without an end", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
+			"'''text input host\nme\n'''\n\n'''sh host\necho $name\n'''\n'''text output\nme\n'''\n", ""},
+		{"a wrong prompt", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nwho?\n'''\n\n'''text input host\nme\n'''\n",
+			"page.md:4: read -p 'name? ' name\n--- page\n+++ run\n@@ -1 +1 @@\n-who?\n+name?"},
+		{"while it waits, the host goes on", "'''sh inside\ncat\n'''\n\n'''sh host\necho meanwhile\n'''\n'''text output\nmeanwhile\n'''\n\n" +
+			"'''text input inside\none\n'''\n'''text output\none\n'''\n\n'''text key inside\nCtrl-D\n'''\n", ""},
+		{"keys", "'''sh inside\necho ready; sleep 86400\n'''\n'''text output\nready\n'''\n\n'''text key inside\nCtrl-C\n'''\n'''text output\n\n'''\n\n" +
+			"'''sh inside\necho $?\n'''\n'''text output\n130\n'''\n", ""},
+		{"killed from the other terminal", "'''sh inside running\nbash -c 'echo $$ >pid; exec step1-pid -p sleep 86400'\n'''\n\n" +
+			"'''sh host\nsleep 0.2; kill -KILL $(cat pid); sleep 0.2\n'''\n\n'''sh inside\necho $?\n'''\n'''text output\nKilled\n137\n'''\n", ""},
+		{"a command that doesn't end", "'''sh host\nsleep 86400\n'''\n",
+			"page.md:4: sleep 86400\nit takes longer than 1s; it has printed:"},
+		{"the shell ends", "'''sh host\nexit\n'''\n", "page.md:4: exit\nthe shell on the host has ended; it has printed:\nexit"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, t.Context(), false)
+			if strings.Contains(test.want, "takes longer") {
+				s.Timeout = time.Second
+			}
+			err := check(t, s, test.page)
+			var failed *Error
+			switch {
+			case test.want == "":
+				assert.NoError(t, err)
+			case strings.HasSuffix(test.want, ": "):
+				assert.ErrorContains(t, err, test.want)
+			default:
+				assert.EqualError(t, err, test.want)
+			}
+			assert.True(t, err == nil || errors.As(err, &failed))
+		})
+	}
+}
+
+// What would outlive a terminal doesn't outlive the session.
+func TestClose(t *testing.T) {
+	s := start(t, t.Context(), false)
+	require.NoError(t, check(t, s, "'''sh host\n(setsid nohup sh -c 'sleep 86400 & sleep 86400' >/dev/null 2>&1 &)\n'''\n\n"+
+		"'''sh inside\nstep2-mnt -pm bash --norc\n(trap '' HUP TERM; sleep 86400 &)\n'''\n"))
+}
+
+// Cancelled, a session ends at once, whatever runs.
+func TestCancel(t *testing.T) {
+	cause := errors.New("Ctrl-C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s := start(t, ctx, false)
+	time.AfterFunc(300*time.Millisecond, func() { cancel(cause) })
+	began := time.Now()
+	assert.ErrorIs(t, check(t, s, "'''sh inside\nstep1-pid -p sleep 86400\n'''\n"), cause)
+	assert.Less(t, time.Since(began), 3*time.Second)
+}
+
+// With namespaces of its own, a session leaves no mount, no hostname and no queue.
+func TestOwn(t *testing.T) {
+	s := start(t, t.Context(), true)
+	require.NoError(t, check(t, s, "'''sh host\nmkdir m; mount -t tmpfs none m\nhostname other\nipcmk -Q >/dev/null\nhostname\n'''\n"+
+		"'''text output\nother\n'''\n\n'''sh inside\nhostname; grep -c $PWD/m /proc/self/mountinfo; ipcs -q | grep -c 0x\n'''\n"+
+		"'''text output\nother\n1\n1\n'''\n"))
+}
