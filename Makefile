@@ -4,7 +4,7 @@ export CGO_ENABLED = 0
 GOFLAGS_BIN = -trimpath -buildvcs=false -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
 BIN ?= bin
 STEPS = $(sort $(wildcard step[0-9]*-*))
-PROGRAMS = $(STEPS) binlibdepcp
+PROGRAMS = $(STEPS) binlibdepcp workshop
 
 # What make jail puts into a jail, as far as it is there.
 DIR ?= jail
@@ -57,7 +57,10 @@ diffs: ## write the diffs between neighbours to docs/diff, where the README link
 		diff -u --label $$1/main.go --label $$2/main.go $$1/main.go $$2/main.go >docs/diff/$$2.diff; \
 		shift; done; true
 
+docs: ## write the code that the chapters show into them, from the sources
+	go run ./workshop/chapter/include docs/*.md
+
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover
 
-.PHONY: help build demo jail test lint bench cover diff diffs clean
+.PHONY: help build demo jail test lint bench cover diff diffs docs clean

@@ -1,0 +1,127 @@
+//go:build linux
+
+// Package cleanup is the command workshop cleanup: it removes what a killed run of the
+// programs of this suite has left.
+package cleanup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nsteps/binlibdepcp/jail"
+	"nsteps/common"
+)
+
+// Command returns the command.
+func Command() *cli.Command {
+	return &cli.Command{
+		Name:      "cleanup",
+		Usage:     "remove what a killed run has left",
+		UsageText: "[options] [jail...]",
+		Description: "What can be left is the message queue /ipc_namespace; in a jail, temporary files of\n" +
+			"binlibdepcp and an empty directory proc; and a command's own processes, which are\n" +
+			"named and not killed. Mounts can't: a step makes them in a namespace that ends with it.\n" +
+			"What is in use, another user's, or not made by these programs stays.\n\n" +
+			"Status 1: something is left that a run has left, or could not be looked at.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "n", Aliases: []string{"dry-run"}, Usage: "say what there is, remove nothing"},
+		},
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	for _, dir := range c.Args().Slice() {
+		if dir == "" || strings.HasPrefix(dir, "-") {
+			return &common.UsageError{Err: fmt.Errorf("options, then jails: %q", dir)}
+		}
+	}
+	t := &tidier{dry: c.Bool("dry-run")}
+	t.queue()
+	t.processes()
+	for _, dir := range c.Args().Slice() {
+		t.jail(dir)
+	}
+	if t.said == 0 && len(t.failed) == 0 {
+		t.sayf("nothing is left by a killed run")
+	}
+	switch {
+	case t.write != nil:
+		return fmt.Errorf("write the output: %w", errors.Unwrap(t.write))
+	case len(t.failed) > 0:
+		return errors.Join(t.failed...)
+	case t.remains:
+		return cli.Exit("", 1)
+	}
+	return nil
+}
+
+// A tidier tells what it finds as it goes.
+type tidier struct {
+	dry     bool
+	said    int
+	remains bool // of what a killed run has left
+	failed  []error
+	write   error // the first of writing to stdout
+}
+
+func (t *tidier) sayf(format string, args ...any) {
+	t.said++
+	if _, err := fmt.Println(common.Printable(fmt.Sprintf(format, args...))); err != nil && t.write == nil {
+		t.write = err
+	}
+}
+
+func (t *tidier) fail(err error) { t.failed = append(t.failed, err) }
+
+// A reason is why something stays.
+type reason string
+
+func (r reason) Error() string { return string(r) }
+
+var errDry = errors.New("not removed, as asked")
+
+// removed tells what became of something that was to be removed.
+func (t *tidier) removed(what string, err error) {
+	var why reason
+	switch {
+	case err == nil:
+		t.sayf("removed: %s", what)
+	case errors.Is(err, errDry):
+		t.remains = true
+		t.sayf("would remove: %s", what)
+	case errors.As(err, &why):
+		t.sayf("left: %s: %s", what, why)
+	default:
+		t.fail(err)
+	}
+}
+
+// jail tidies a directory up that was given.
+func (t *tidier) jail(dir string) {
+	root, err := jail.Open(dir)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	defer root.Close()
+	err = root.Leftovers(func(name string, remove func() error) {
+		if t.dry {
+			remove = func() error { return errDry }
+		}
+		t.removed("temporary file "+name, remove())
+	})
+	if err != nil {
+		t.fail(err)
+	}
+	what := "directory " + strings.TrimRight(dir, "/") + "/proc"
+	switch err := t.proc(root, dir); {
+	case errors.Is(err, os.ErrNotExist):
+	default:
+		t.removed(what, err)
+	}
+}

@@ -1,0 +1,195 @@
+//go:build linux
+
+package cleanup
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/binlibdepcp/jail"
+	"nsteps/common"
+	"nsteps/workshop/procs"
+)
+
+// What step5-ipc and those after it make.
+const (
+	queueName = "/ipc_namespace"
+	messages  = 10
+	size      = 80 + 1
+)
+
+// queue removes the message queue if nobody has it open: a step has, from when it made
+// it until it removes it.
+func (t *tidier) queue() {
+	what := "message queue " + queueName
+	err := common.UnlinkQueue(queueName, func(q common.QueueInfo) error {
+		if q.Stat.Uid != uint32(os.Geteuid()) {
+			return reason("another user's, of uid " + strconv.Itoa(int(q.Stat.Uid)))
+		}
+		if q.Messages != messages || q.Size != size {
+			return reason(fmt.Sprintf("no step made it: it is for %d messages of %d bytes", q.Messages, q.Size))
+		}
+		all, self, err := procs.Read() // now that no run can begin to use it
+		if err != nil {
+			return err
+		}
+		for _, pid := range slices.Sorted(maps.Keys(all)) {
+			open, err := hasOpen(pid, q.Stat)
+			switch {
+			case open && pid != self:
+				return reason(fmt.Sprintf("in use by process %d, %s", pid, all[pid].Command))
+			case errors.Is(err, os.ErrPermission) && all[pid].IsStep():
+				return reason(fmt.Sprintf("perhaps in use by process %d, %s, which only root may look at",
+					pid, all[pid].Command))
+			}
+		}
+		if t.dry {
+			return errDry
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOSYS): // or a kernel without queues
+	case errors.Is(err, unix.EACCES):
+		t.removed(what, reason("another user's"))
+	default:
+		t.removed(what, err)
+	}
+}
+
+// hasOpen reports whether a process has a message queue open.
+func hasOpen(pid int, queue unix.Stat_t) (bool, error) {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd/"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, entry := range entries {
+		// A look at the name first: stat(2) may hang on a network file system.
+		if target, err := os.Readlink(dir + entry.Name()); err != nil || target != queueName {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Stat(dir+entry.Name(), &st) == nil && st.Dev == queue.Dev && st.Ino == queue.Ino {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// prompt is what a step puts into the environment of its command.
+var prompt = regexp.MustCompile(`(?:^|\x00)PS1=(step[0-9]+-[a-z]+)[#$] (?:\x00|$)`)
+
+// startedIn returns the name of the step that an environment comes from, or "".
+func startedIn(environ []byte) string {
+	if match := prompt.FindSubmatch(environ); match != nil {
+		return string(match[1])
+	}
+	return ""
+}
+
+// processes names those that a command has started and that have outlived their step.
+func (t *tidier) processes() {
+	all, self, err := procs.Read()
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	step := func(pid int) string {
+		environ, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+		return startedIn(environ)
+	}
+	if step(1) != "" {
+		return // inside of a step, whose parent isn't in this /proc
+	}
+	for _, pid := range slices.Sorted(maps.Keys(all)) {
+		if pid == self || all.ByStep(pid) {
+			continue
+		}
+		if name := step(pid); name != "" {
+			t.remains = true
+			t.sayf("left: process %d, %s: it has outlived its %s; to end it: kill %d",
+				pid, all[pid].Command, name, pid)
+		}
+	}
+}
+
+// proc removes the directory proc of a jail, if it is what step6-chroot makes, and empty.
+func (t *tidier) proc(root *jail.Root, dir string) error {
+	const name = "/proc"
+	top, err := root.Lstat("/")
+	if err != nil {
+		return err
+	}
+	st, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return reason("it is no directory")
+	case st.Dev != top.Dev:
+		return reason("something is mounted on it, in the namespace that this is: no step does that")
+	case st.Mode&0o222 != 0:
+		return reason(fmt.Sprintf("no step made it: its mode is %o, not 555", st.Mode&0o777))
+	}
+	if empty, err := root.IsEmpty(name); err != nil {
+		return err
+	} else if !empty {
+		return reason("it isn't empty")
+	}
+	// Removed, it would take the /proc away that a running step has mounted on it.
+	if err := inUse(top, dir); err != nil {
+		return err
+	}
+	if t.dry {
+		return errDry
+	}
+	return root.Rmdir(name)
+}
+
+// inUse returns the reason if a process has its root directory in the jail, or may have.
+func inUse(jail unix.Stat_t, dir string) error {
+	all, _, err := procs.Read()
+	if err != nil {
+		return err
+	}
+	real, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return err
+	}
+	for _, pid := range slices.Sorted(maps.Keys(all)) {
+		link := "/proc/" + strconv.Itoa(pid) + "/root"
+		target, err := os.Readlink(link)
+		if errors.Is(err, os.ErrPermission) && all.ByStep(pid) {
+			return reason(fmt.Sprintf("perhaps in use by process %d, %s, which only root may look at",
+				pid, all[pid].Command))
+		}
+		if err != nil {
+			continue
+		}
+		info, err := os.Stat(link)
+		if err != nil {
+			continue
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		// Below it are those that have changed their root directory once more.
+		if st.Dev == jail.Dev && st.Ino == jail.Ino || strings.HasPrefix(target, real+"/") {
+			return reason(fmt.Sprintf("in use by process %d, %s", pid, all[pid].Command))
+		}
+	}
+	return nil
+}

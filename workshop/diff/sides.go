@@ -1,0 +1,116 @@
+//go:build linux
+
+package diff
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/mattn/go-runewidth"
+)
+
+// A side is one of the two halves of a row. Number is the line's in its file, 0 where
+// there is none: beside a line that the other file hasn't, or in the rest of a long one.
+type side struct {
+	number int
+	text   string
+	kind   udiff.OpKind
+}
+
+// A row stands beside each other: before and after.
+type row [2]side
+
+// rows pairs the lines of a hunk. What goes stands beside what comes in its place.
+func rows(hunk *udiff.Hunk) (rows []row) {
+	number := [2]int{hunk.FromLine, hunk.ToLine}
+	next := [2]int{} // the row that a removed or added line comes into
+	for _, line := range hunk.Lines {
+		text := strings.ReplaceAll(strings.TrimSuffix(line.Content, "\n"), "\t", "    ")
+		if line.Kind == udiff.Equal {
+			rows = append(rows, row{{number[0], text, line.Kind}, {number[1], text, line.Kind}})
+			number[0]++
+			number[1]++
+			next = [2]int{len(rows), len(rows)}
+			continue
+		}
+		half := 0
+		if line.Kind == udiff.Insert {
+			half = 1
+		}
+		if next[half] == len(rows) {
+			rows = append(rows, row{})
+		}
+		rows[next[half]][half] = side{number[half], text, line.Kind}
+		next[half]++
+		number[half]++
+	}
+	return rows
+}
+
+// wrap returns a row as several, none of whose texts has more columns.
+func wrap(r row, columns int) (rows []row) {
+	for first := true; first || r[0].text != "" || r[1].text != ""; first = false {
+		var part row
+		for half := range r {
+			s := &r[half]
+			part[half] = side{kind: s.kind, text: cut(s.text, columns)}
+			s.text = s.text[len(part[half].text):]
+			if first {
+				part[half].number = s.number
+			}
+		}
+		rows = append(rows, part)
+	}
+	return rows
+}
+
+// cut returns the start of a text that fits into so many columns, at least a character.
+func cut(text string, columns int) string {
+	width := 0
+	for i, r := range text {
+		width += runewidth.RuneWidth(r)
+		if width > columns && i > 0 {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// gutter is what a row takes besides the texts: two numbers of 4 columns, two signs,
+// and three columns between the sides.
+const gutter = 2*(4+3) + 3
+
+// writeSides writes the old and the new lines beside each other, into so many columns.
+func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
+	half := max(1, (columns-gutter)/2)
+	write := func(before, after string) {
+		fmt.Fprintln(w, strings.TrimRight(before+" │ "+after, " "))
+	}
+	write(bold.Sprint(runewidth.FillRight(cut(d.From, half+7), half+7)), bold.Sprint(cut(d.To, half+7)))
+	for _, hunk := range d.Hunks {
+		rule := strings.Repeat("─", half+7)
+		fmt.Fprintln(w, faint.Sprint(rule+"─┼─"+rule))
+		for _, r := range rows(hunk) {
+			for _, part := range wrap(r, half) {
+				write(format(part[0], half), format(part[1], half))
+			}
+		}
+	}
+}
+
+// format returns a side in its columns: the number, a sign, the text.
+func format(s side, columns int) string {
+	number, sign := "    ", " "
+	if s.number > 0 {
+		number = fmt.Sprintf("%4d", s.number)
+		sign = map[udiff.OpKind]string{udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " "}[s.kind]
+	}
+	text := sign + " " + s.text
+	padding := strings.Repeat(" ", max(0, columns-runewidth.StringWidth(s.text)))
+	if c := colour[s.kind]; c != nil && (s.number > 0 || s.text != "") {
+		text = c.Sprint(text)
+	}
+	return faint.Sprint(number) + " " + text + padding
+}

@@ -1,0 +1,67 @@
+//go:build linux
+
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"nsteps/common"
+)
+
+// subcommand is the name of the command, which its children are called by too.
+const subcommand = "doctor"
+
+// Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
+// a step can't run, and a common.UsageError if the command line makes no sense.
+func Command() *cli.Command {
+	return &cli.Command{
+		Name:      subcommand,
+		Usage:     "try what the steps need, and say what mends it",
+		UsageText: "[options]",
+		Description: "Tries in short-lived children what each step needs, and leaves nothing behind.\n" +
+			"Status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
+			// The child's side: what to try there.
+			&cli.StringFlag{Name: "probe", Hidden: true},
+		},
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	if c.Args().Present() {
+		return &common.UsageError{Err: fmt.Errorf("%s takes options only, not %q", subcommand, c.Args().First())}
+	}
+	if c.IsSet("probe") {
+		found, err := child(c.String("probe"))
+		if err != nil {
+			return &common.UsageError{Err: err}
+		}
+		return json.NewEncoder(c.App.Writer).Encode(found)
+	}
+	report := diagnose(examine())
+	var b strings.Builder
+	if c.Bool("json") {
+		encoder := json.NewEncoder(&b)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(report); err != nil {
+			return err
+		}
+	} else {
+		write(&b, report, width())
+	}
+	if _, err := io.WriteString(c.App.Writer, b.String()); err != nil {
+		return err
+	}
+	if !report.Can {
+		return cli.Exit("", 1)
+	}
+	return nil
+}

@@ -1,0 +1,365 @@
+//go:build linux
+
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps/internal/steptest"
+)
+
+func TestMain(m *testing.M) {
+	steptest.Main(m, "workshop/doctor/testdata/workshop", "workshop/doctor/testdata/filter", "binlibdepcp",
+		"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot")
+}
+
+// uses are what is done with each step, with all its options.
+var uses = map[string][]string{
+	"step1-pid":    {"-p ps -e --no-headers", "-p bash -c true"},
+	"step2-mnt":    {"-pm ps -e --no-headers", "-pm mount -V"},
+	"step3-uts":    {"-pmu box hostname"},
+	"step4-net":    {"-pmnu box ip -brief link"},
+	"step5-ipc":    {"-pmnu box -i no ipcs -q", "-pmnu box -i yes ipcs -q", "-i yes ipcmk -V", "-i yes ipcrm -V"},
+	"step6-chroot": {"-pmnu box -i yes -c $JAIL sh -c true"},
+	"binlibdepcp":  {"-q /bin/sh $OUT"},
+}
+
+// environments are made by scripts, which then execute what they are given. What can't
+// is the first step and the last that can't, in order.
+var environments = []struct {
+	name, script string
+	cannot       string
+	ids          []string
+}{
+	{"as it is", `exec "$@"`, "", nil},
+	{"plain user", `exec unshare --user --map-user=1000 --map-group=1000 "$@"`, "", nil},
+	{"root of a user namespace", `exec unshare --user --map-root-user "$@"`, "", nil},
+	{"UID 65534", `exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, "", nil},
+	{"no NET", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"' sh "$@"`,
+		"step4-net step5-ipc step6-chroot", []string{"limit"}},
+	{"no UTS, no IPC", `exec unshare -Ur sh -c 'for n in uts ipc; do echo 0 >/proc/sys/user/max_${n}_namespaces; done
+		exec "$@"' sh "$@"`,
+		"step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
+	{"no PID", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_pid_namespaces; exec "$@"' sh "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
+	{"plain user, no USER", `exec unshare -Ur sh -c 'echo 1 >/proc/sys/user/max_user_namespaces
+		exec unshare --user --map-user=1000 --map-group=1000 "$@"' sh "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
+	{"masked proc", `exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys; exec unshare -Urm "$@"' sh "$@"`,
+		"step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"masked-proc"}},
+	{"masked proc, plain user", `exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys
+		exec unshare --user --map-user=1000 --map-group=1000 -m "$@"' sh "$@"`,
+		"step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"masked-proc"}},
+	{"no proc", `exec unshare -m sh -c 'mount -t tmpfs none /proc; exec "$@"' sh "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"no-proc"}},
+	{"chroot", chrootScript, "step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"chroot"}},
+	{"chroot, plain user", strings.Replace(chrootScript, `exec chroot`,
+		`exec chroot --userspec=65534:65534 --groups=`, 1),
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"chroot"}},
+	{"no queue bytes", `exec prlimit --msgqueue=0:819200 "$@"`, "step5-ipc step6-chroot", []string{"queue-bytes"}},
+	{"no queues", `exec unshare -Uri sh -c 'echo 0 >/proc/sys/fs/mqueue/queues_max; exec "$@"' sh "$@"`,
+		"step5-ipc step6-chroot", []string{"queue-number"}},
+	{"small queues", `exec unshare -Uri sh -c 'echo 5 >/proc/sys/fs/mqueue/msg_max; exec "$@"' sh "$@"`,
+		"step5-ipc step6-chroot", []string{"queue-size"}},
+	{"another user's queue", `exec unshare -im sh -c 'mkdir $OUT.queues; mount -t mqueue none $OUT.queues; umask 77
+		touch $OUT.queues/ipc_namespace; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"' sh "$@"`,
+		"step5-ipc step6-chroot", []string{"queue-owner"}},
+	{"no capabilities", `exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"capability"}},
+	{"seccomp", `exec filter 1 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
+	{"seccomp, ENOSYS", `exec filter 38 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
+	{"seccomp, plain user", `exec unshare --user --map-user=1000 --map-group=1000 filter 1 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
+	{"no ip", without("ip"), "step4-net", []string{"packages"}},
+	{"ip elsewhere", `mkdir $OUT.bin; cp $(command -v ip) $OUT.bin/ip; PATH=$PATH:$OUT.bin
+		` + without("ip"), "step4-net", []string{"elsewhere"}},
+	{"ip not in PATH", `PATH=$BIN; exec "$@"`, "", nil},
+	{"no ps, no ipcs", without("ps", "ipcs"), "step1-pid step2-mnt step5-ipc", []string{"packages"}},
+	{"plain user, no unshare", without("unshare", "--user --map-user=1000 --map-group=1000"),
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"packages"}},
+	{"simple ps", `exec unshare -m sh -c 'printf "#!/bin/sh\n[ \$# = 0 ]\n" >$OUT.ps; chmod 755 $OUT.ps
+		mount --bind $OUT.ps $(readlink -f $(command -v ps)); exec "$@"' sh "$@"`,
+		"step1-pid step2-mnt", []string{"packages"}},
+	{"no step3-uts", `exec unshare -m sh -c 'mount --bind /dev/null $BIN/step3-uts; exec "$@"' sh "$@"`,
+		"step3-uts", []string{"programs"}},
+	{"no binlibdepcp", `exec unshare -m sh -c 'mount --bind /dev/null $BIN/binlibdepcp; exec "$@"' sh "$@"`,
+		"binlibdepcp", []string{"programs"}},
+}
+
+// A chroot environment whose root is no mount point.
+const chrootScript = `exec unshare -m sh -c '
+	for name in bin sbin lib lib32 lib64 libx32 usr etc proc; do
+		if [ -L /$name ]; then
+			cp -P /$name $ROOT/
+		elif [ -d /$name ]; then
+			mkdir $ROOT/$name; mount --rbind /$name $ROOT/$name
+		fi
+	done
+	mkdir -p $ROOT/$TMP; mount --rbind $TMP $ROOT/$TMP
+	cd $ROOT; exec chroot $ROOT "$@"' sh "$@"`
+
+// without returns a script that hides commands, and is root, or in a user namespace by
+// options of unshare(1). It is called before it can be hidden.
+func without(names ...string) string {
+	as := ""
+	if strings.HasPrefix(names[len(names)-1], "--") {
+		as, names = names[len(names)-1], names[:len(names)-1]
+	}
+	return fmt.Sprintf(`exec unshare -m sh -c '
+		for name in %s; do files="$files $(readlink -f $(command -v $name))"; done
+		cp $(command -v unshare) $OUT.unshare
+		for file in $files; do mount --bind /dev/null $file; done
+		exec $OUT.unshare %s "$@"' sh "$@"`, strings.Join(names, " "), as)
+}
+
+// TestEnvironments compares what the doctor says with what the steps do, in the same
+// environment.
+func TestEnvironments(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, test := range environments {
+		t.Run(test.name, func(t *testing.T) {
+			if !mapped(65534) && strings.Contains(test.script, "65534") {
+				t.Skip("SKIPPED: needs the root of a machine, which can become nobody")
+			}
+			steptest.NeedsHost(t)
+			e := newEnvironment(t, test.script)
+			out, status := e.run("workshop", "doctor", "--json")
+			var r report
+			require.NoError(t, json.Unmarshal(out, &r), "%s", out)
+			var ids, cannot []string
+			for _, d := range r.Diagnoses {
+				ids = append(ids, d.ID)
+				assert.NotEmpty(t, d.Mend)
+				assert.NotEmpty(t, d.Cause)
+			}
+			for _, s := range r.Steps {
+				works := e.works(s.Name)
+				assert.Equal(t, works, s.Can, "%s works: %v, the doctor says: %v\n%s", s.Name, works, s.Can, out)
+				assert.Equal(t, s.Can, len(s.Causes) == 0, "%v", s)
+				if !s.Can {
+					cannot = append(cannot, s.Name)
+				}
+			}
+			assert.Equal(t, test.cannot, strings.Join(cannot, " "))
+			assert.Equal(t, test.ids, ids, "%s", out)
+			assert.Equal(t, test.cannot == "", r.Can)
+			assert.Equal(t, test.cannot != "", status == 1)
+			// Not everything can be mended in here.
+			canMend := []string{"limit", "queue-bytes", "queue-number", "queue-size"}
+			if mapped(65534) {
+				canMend = append(canMend, "no-proc")
+			}
+			for _, d := range r.Diagnoses {
+				if slices.Contains(canMend, d.ID) && !strings.HasPrefix(d.Mend, "sudo ") {
+					out, status := e.run("sh", "-c", d.Mend+" >/dev/null; exec workshop doctor")
+					assert.Zero(t, status, "%s:\n%s", d.Mend, out)
+				}
+			}
+			text, same := e.run("workshop", "doctor")
+			assert.Equal(t, status, same)
+			assert.Equal(t, len(cannot), strings.Count(string(text), " can't\n"), "%s", text)
+			t.Logf("%s", text)
+		})
+	}
+}
+
+// mapped reports whether this user namespace has that UID.
+func mapped(uid uint64) bool {
+	var inside, outside, size uint64
+	text, _ := os.ReadFile("/proc/self/uid_map")
+	_, err := fmt.Sscan(string(text), &inside, &outside, &size)
+	return err == nil && inside <= uid && uid-inside < size
+}
+
+// An environment runs commands by way of a script.
+type environment struct {
+	t      *testing.T
+	script string
+	dir    string
+	runs   int
+}
+
+func newEnvironment(t *testing.T, script string) *environment {
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	e := &environment{t: t, script: script, dir: dir}
+	for _, args := range [][]string{
+		{steptest.Bin("binlibdepcp"), "-q", "/bin/sh", dir + "/jail"},
+		{"mkdir", dir + "/jail/proc"}, // a plain user couldn't
+	} {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	return e
+}
+
+// command returns a command in the environment, with a clean $ROOT and $OUT.
+func (e *environment) command(args ...string) *exec.Cmd {
+	e.runs++
+	root, out := fmt.Sprintf("%s/root%d", e.dir, e.runs), fmt.Sprintf("%s/out%d", e.dir, e.runs)
+	require.NoError(e.t, os.Mkdir(root, 0o755))
+	cmd := exec.Command("sh", append([]string{"-euc", "files=\n" + e.script, "sh"}, args...)...)
+	for i := range cmd.Args[4:] {
+		cmd.Args[4+i] = strings.NewReplacer("$JAIL", e.dir+"/jail", "$OUT", out).Replace(cmd.Args[4+i])
+	}
+	bin := filepath.Dir(steptest.Bin("workshop"))
+	cmd.Env = append(os.Environ(), "ROOT="+root, "OUT="+out, "BIN="+bin, "TMP="+filepath.Dir(bin), "files=")
+	return cmd
+}
+
+// run returns stdout and the exit status.
+func (e *environment) run(args ...string) ([]byte, int) {
+	e.t.Helper()
+	cmd := e.command(args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		e.t.Fatal(err)
+	}
+	assert.Empty(e.t, stderr.String())
+	return out, cmd.ProcessState.ExitCode()
+}
+
+// works reports whether all uses of a step work, as this user or as root of a user
+// namespace.
+func (e *environment) works(step string) bool {
+	for _, as := range [][]string{nil, strings.Fields(prefix)} {
+		if !slices.ContainsFunc(uses[step], func(use string) bool {
+			return e.command(append(append(slices.Clip(as), steptest.Bin(step)), strings.Fields(use)...)...).Run() != nil
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestNote has what a step finds, and a person doesn't.
+func TestNote(t *testing.T) {
+	steptest.NeedsHost(t)
+	out, status := newEnvironment(t, `PATH=$BIN; exec "$@"`).run("workshop", "doctor", "--json")
+	assert.Zero(t, status)
+	var r report
+	require.NoError(t, json.Unmarshal(out, &r))
+	require.NotEmpty(t, r.Notes)
+	note := r.Notes[len(r.Notes)-1]
+	assert.Equal(t, "path", note.ID)
+	assert.Contains(t, note.Error, "ip")
+	assert.Contains(t, note.Mend, "PATH=$PATH:")
+}
+
+// TestAtOnce has many at the same time.
+func TestAtOnce(t *testing.T) {
+	steptest.NeedsHost(t)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			out, err := exec.Command("workshop", "doctor").Output()
+			assert.NoError(t, err, "%s", out)
+		})
+	}
+	wg.Wait()
+}
+
+// TestHang has a command that hangs.
+func TestHang(t *testing.T) {
+	steptest.NeedsHost(t)
+	e := newEnvironment(t, `exec unshare -m sh -c 'printf "#!/bin/sh\nsleep 60\n" >$OUT.ip; chmod 755 $OUT.ip
+		mount --bind $OUT.ip $(readlink -f $(command -v ip)); exec "$@"' sh "$@"`)
+	start := time.Now()
+	out, status := e.run("workshop", "doctor")
+	assert.Less(t, time.Since(start), 2*time.Second)
+	assert.Equal(t, 1, status)
+	assert.Contains(t, string(out), "ip: not done within 800 ms")
+}
+
+func TestFast(t *testing.T) {
+	steptest.NeedsHost(t)
+	start := time.Now()
+	out, err := exec.Command("workshop", "doctor").Output()
+	assert.NoError(t, err, "%s", out)
+	assert.Less(t, time.Since(start), 2*time.Second)
+}
+
+// TestKilled kills the doctor in the middle: nothing is left. NeedsHost compares.
+func TestKilled(t *testing.T) {
+	for name, script := range map[string]string{"root": `exec "$@"`,
+		"plain user": `exec unshare --user --map-user=1000 --map-group=1000 "$@"`} {
+		t.Run(name, func(t *testing.T) {
+			steptest.NeedsHost(t)
+			e := newEnvironment(t, script)
+			killed := 0
+			for range 40 {
+				cmd := e.command(steptest.Bin("workshop"), "doctor")
+				require.NoError(t, cmd.Start())
+				time.Sleep(rand.N(100 * time.Millisecond))
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+				if !cmd.ProcessState.Exited() {
+					killed++
+				}
+			}
+			assert.NotZero(t, killed)
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, args := range []string{"--nonesuch", "step1", "--probe nonesuch"} {
+		cmd := exec.Command("workshop", append([]string{"doctor"}, strings.Fields(args)...)...)
+		out, err := cmd.CombinedOutput()
+		assert.Error(t, err)
+		assert.Equal(t, 125, cmd.ProcessState.ExitCode(), "%s", out)
+		assert.Equal(t, 1, strings.Count(string(out), "\n"), "%s", out)
+	}
+	help, err := exec.Command("workshop", "doctor", "--help").Output()
+	assert.NoError(t, err)
+	assert.Contains(t, string(help), "--json")
+	assert.NotContains(t, string(help), "probe ")
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer full.Close()
+	var stderr bytes.Buffer
+	cmd := exec.Command("workshop", "doctor")
+	cmd.Stdout, cmd.Stderr = full, &stderr
+	assert.Error(t, cmd.Run())
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stderr.String(), "write /dev/stdout: no space left on device")
+}
+
+// TestTerminal has a terminal of 20 columns, with colours and without.
+func TestTerminal(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, plain := range []string{"", "1"} {
+		cmd := exec.Command("workshop", "doctor")
+		cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR="+plain)
+		terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 20})
+		require.NoError(t, err)
+		var out bytes.Buffer
+		_, _ = out.ReadFrom(terminal) // ends with EIO
+		terminal.Close()
+		assert.NoError(t, cmd.Wait())
+		assert.Equal(t, plain == "", strings.Contains(out.String(), "\x1b[32mcan"), "%q", out.String())
+		assert.Contains(t, out.String(), "step6-chroot")
+	}
+}

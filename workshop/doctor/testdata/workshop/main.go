@@ -1,0 +1,34 @@
+//go:build linux
+
+// Workshop has the command doctor, as the real one has it, for its tests.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"nsteps/common"
+	"nsteps/workshop/doctor"
+)
+
+func main() {
+	app := &cli.App{Name: "workshop", UsageText: "command", Commands: []*cli.Command{doctor.Command()}}
+	common.Configure(app)
+	err := app.Run(os.Args)
+	var usage *common.UsageError
+	var exit cli.ExitCoder
+	switch {
+	case err == nil:
+	case errors.As(err, &usage):
+		fmt.Fprintln(os.Stderr, "workshop:", err)
+		os.Exit(common.StatusFailed)
+	case errors.As(err, &exit):
+		os.Exit(exit.ExitCode())
+	default:
+		fmt.Fprintln(os.Stderr, "workshop:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,112 @@
+//go:build linux
+
+// Workshop is the companion of the steps, for attendees and instructors.
+//
+// Usage:
+//
+//	workshop command [options] [arg...]
+//
+// Commands:
+//
+//	doctor   try what the steps need, and say what mends it
+//	play     play a chapter in the terminal, its commands run for real
+//	ns       show the namespaces of processes beside each other
+//	diff     show what a step adds to the one before
+//	cleanup  remove what a killed run has left
+//
+// Each has a --help of its own.
+//
+// It ends with status 0; 1 if something failed, or if what it looks for is found, as
+// each command's help says; 125 for wrong usage.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+	"nsteps/workshop/cleanup"
+	"nsteps/workshop/diff"
+	"nsteps/workshop/doctor"
+	"nsteps/workshop/ns"
+	"nsteps/workshop/play"
+)
+
+func main() {
+	// A reader of the output that has gone away is an error of write(2), and said.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	app := &cli.App{
+		Name:      "workshop",
+		UsageText: "command [options] [arg...]",
+		Commands:  []*cli.Command{doctor.Command(), play.Command(), ns.Command(), diff.Command(), cleanup.Command()},
+	}
+	app.Action = func(c *cli.Context) error {
+		if c.Args().Present() {
+			return &common.UsageError{Err: fmt.Errorf("no such command: %s; there are %s",
+				c.Args().First(), names(app.Commands))}
+		}
+		return cli.ShowAppHelp(c)
+	}
+	common.Configure(app)
+	os.Exit(report(app.Run(os.Args), called(app.Commands, os.Args)))
+}
+
+// called returns how the command was called that stands on a command line.
+func called(commands []*cli.Command, args []string) string {
+	if len(args) > 1 {
+		for _, command := range commands {
+			if command.HasName(args[1]) {
+				return args[0] + " " + command.Name
+			}
+		}
+	}
+	return args[0]
+}
+
+func names(commands []*cli.Command) string {
+	var names []string
+	for _, command := range commands {
+		names = append(names, command.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// report prints errors, and returns the exit status. A cli.ExitCoder has its own.
+func report(err error, program string) int {
+	var usage *common.UsageError
+	var exit cli.ExitCoder
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "workshop: %s\n  see: %s --help\n",
+			common.Printable(err.Error()), common.Printable(program))
+		return common.StatusFailed
+	case errors.As(err, &exit): // a finding, which the command has told
+		if err.Error() != "" {
+			fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
+		}
+		return exit.ExitCode()
+	}
+	var several interface{ Unwrap() []error }
+	if !errors.As(err, &several) {
+		err = errors.Join(err)
+		errors.As(err, &several)
+	}
+	denied := false
+	for _, err := range several.Unwrap() {
+		fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
+		denied = denied || errors.Is(err, fs.ErrPermission) // EACCES and EPERM
+	}
+	if denied && os.Getuid() != 0 {
+		fmt.Fprintf(os.Stderr, "  be root: sudo %s\n", common.Printable(program))
+	}
+	return 1
+}

@@ -1,0 +1,360 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/steptest"
+)
+
+func TestMain(m *testing.M) {
+	steptest.Main(m, "workshop", "step1-pid", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp")
+}
+
+func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
+
+// start runs a command until the test ends, in the namespaces of a step, and returns its
+// PID out here.
+func start(t *testing.T, step ...string) int {
+	t.Helper()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	cmd := exec.Command(steptest.Bin(step[0]), append(step[1:], "sh", "-c", "echo ready; read line")...)
+	cmd.Stdout = w
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	w.Close()
+	t.Cleanup(func() {
+		stdin.Close()
+		_ = cmd.Wait()
+	})
+	line := make([]byte, 6)
+	_, err = r.Read(line)
+	require.NoError(t, err)
+	children, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(cmd.Process.Pid)).Output()
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
+	require.NoError(t, err)
+	return pid
+}
+
+func inode(t *testing.T, pid int, kind string) uint64 {
+	t.Helper()
+	target, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+	require.NoError(t, err)
+	number, err := strconv.ParseUint(strings.Trim(target, kind+":[]"), 10, 64)
+	require.NoError(t, err)
+	return number
+}
+
+// What --json says is what /proc says, and the tree leads from the new PID namespace to
+// the host's.
+func TestNsJSON(t *testing.T) {
+	steptest.NeedsHost(t)
+	pid, self := start(t, "step4-net", "-pmnu", "box"), os.Getpid()
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--json", "--tree", strconv.Itoa(self), strconv.Itoa(pid)).Output()
+	require.NoError(t, err)
+	var got struct {
+		Processes []struct {
+			PID, Inside int
+			Command     string
+			Namespaces  map[string]uint64
+		}
+		Namespaces []struct {
+			Type                  string
+			Inode, Parent, Userns uint64
+			OwnerUID              *int `json:"owner_uid"`
+			PIDs                  []int
+		}
+		Errors []any
+	}
+	require.NoError(t, json.Unmarshal(out, &got))
+	require.Len(t, got.Processes, 2)
+	assert.Empty(t, got.Errors)
+	assert.Equal(t, pid, got.Processes[1].PID)
+	assert.Equal(t, 1, got.Processes[1].Inside)
+	assert.Equal(t, "sh", got.Processes[1].Command)
+	for _, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
+		mine, its := got.Processes[0].Namespaces[kind], got.Processes[1].Namespaces[kind]
+		assert.Equal(t, inode(t, self, kind), mine, kind)
+		assert.Equal(t, inode(t, pid, kind), its, kind)
+		own := strings.Contains("pid mnt uts net", kind)
+		assert.Equal(t, own, mine != its, kind)
+	}
+	found := 0
+	for _, ns := range got.Namespaces {
+		switch {
+		case ns.Inode == inode(t, pid, "pid"):
+			found++
+			assert.Equal(t, inode(t, self, "pid"), ns.Parent)
+			assert.Equal(t, inode(t, self, "user"), ns.Userns)
+			assert.Equal(t, []int{pid}, ns.PIDs)
+		case ns.Inode == inode(t, self, "user"):
+			found++
+			assert.Equal(t, []int{self, pid}, ns.PIDs)
+			require.NotNil(t, ns.OwnerUID)
+			assert.Zero(t, *ns.OwnerUID) // root, or who is root in the user namespace of the tests
+		}
+	}
+	assert.Equal(t, 2, found)
+}
+
+// What is above a namespace is shown, though nobody in it was asked for.
+func TestNsTreeOfOne(t *testing.T) {
+	steptest.NeedsHost(t)
+	pid := start(t, "step1-pid", "-p")
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree", strconv.Itoa(pid)).Output()
+	require.NoError(t, err)
+	user := inode(t, pid, "user")
+	assert.Contains(t, string(out), fmt.Sprintf("pid:[%d] owned by user %d\n   └─ %d sh, PID 1 inside\n",
+		inode(t, pid, "pid"), user, pid))
+	assert.Regexp(t, fmt.Sprintf(`(?m)^pid:\[%d\]`, inode(t, os.Getpid(), "pid")), string(out))
+}
+
+// A USER namespace below this one has it as its parent.
+func TestNsTreeOfUser(t *testing.T) {
+	steptest.NeedsHost(t)
+	cmd := exec.Command("cat")
+	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() {
+		stdin.Close()
+		_ = cmd.Wait()
+	}()
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree", strconv.Itoa(os.Getpid()),
+		strconv.Itoa(cmd.Process.Pid)).Output()
+	require.NoError(t, err)
+	_, users, _ := strings.Cut(string(out), "USER namespaces\n")
+	assert.Regexp(t, fmt.Sprintf(`(?m)^user:\[%d\] owned by uid 0$`, inode(t, os.Getpid(), "user")), users)
+	assert.Regexp(t, fmt.Sprintf(`└─ user:\[%d\] owned by uid 0\n   └─ %d cat\n$`,
+		inode(t, cmd.Process.Pid, "user"), cmd.Process.Pid), users)
+}
+
+// A screen is a program in a pseudo-terminal.
+type screen struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	file *os.File
+	mu   sync.Mutex
+	text strings.Builder
+	done chan struct{}
+}
+
+func open(t *testing.T, columns int, args ...string) *screen {
+	t.Helper()
+	s := &screen{t: t, cmd: exec.Command(steptest.Bin("workshop"), args...), done: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	var err error
+	s.file, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
+	require.NoError(t, err)
+	go func() {
+		defer close(s.done)
+		b := make([]byte, 4096)
+		for {
+			n, err := s.file.Read(b)
+			s.mu.Lock()
+			s.text.Write(b[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.file.Close()
+	})
+	return s
+}
+
+// all returns what the program wrote until it ended, with its exit status.
+func (s *screen) all() (text string, status int) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(10 * time.Second):
+		s.t.Fatalf("it doesn't end: %q", s.text.String())
+	}
+	_ = s.cmd.Wait()
+	return strings.ReplaceAll(s.text.String(), "\r", ""), s.cmd.ProcessState.ExitCode()
+}
+
+// expect waits for what matches.
+func (s *screen) expect(pattern string) {
+	s.t.Helper()
+	re := regexp.MustCompile(pattern)
+	text := ""
+	for range 1000 {
+		s.mu.Lock()
+		text = strings.ReplaceAll(s.text.String(), "\r", "")
+		s.mu.Unlock()
+		if re.MatchString(text) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatalf("no %q in %q", pattern, text)
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+// widest returns the columns of the longest line, of text that has no wide characters.
+func widest(text string) (columns int) {
+	for line := range strings.Lines(escapes.ReplaceAllString(text, "")) {
+		columns = max(columns, len([]rune(strings.TrimSuffix(line, "\n"))))
+	}
+	return columns
+}
+
+// Whatever the width, nothing is broken by the terminal, and nothing is lost.
+func TestNsNarrow(t *testing.T) {
+	steptest.NeedsHost(t)
+	pids := []string{strconv.Itoa(os.Getpid()), strconv.Itoa(start(t, "step1-pid", "-p")), strconv.Itoa(start(t, "step3-uts", "-pu", "box"))}
+	for _, columns := range []int{20, 21, 40, 80, 200} {
+		for _, option := range []string{"--tree", ""} {
+			args := []string{"ns", option}
+			if option == "" {
+				args = args[:1]
+			}
+			text, status := open(t, columns, append(args, pids...)...).all()
+			assert.Zero(t, status)
+			assert.LessOrEqual(t, widest(text), columns, "%s", text)
+			for _, pid := range pids {
+				n, _ := strconv.Atoi(pid)
+				assert.Contains(t, text, pid)
+				assert.Contains(t, text, strconv.FormatUint(inode(t, n, "pid"), 10))
+			}
+			assert.Contains(t, text, "\x1b[") // in colour
+		}
+	}
+	text, _ := open(t, 20, append([]string{"ns"}, pids...)...).all()
+	assert.Equal(t, 3, strings.Count(text, "\nuser "), "one below the other: %s", text)
+	text, _ = open(t, 80, append([]string{"ns"}, pids...)...).all()
+	assert.Equal(t, 1, strings.Count(text, "\nuser "), "beside each other: %s", text)
+}
+
+func TestNoColor(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, args := range [][]string{{"ns", "self"}, {"diff", "4"}, {"diff", "-s", "4"}} {
+		if args[0] == "ns" {
+			args[1] = strconv.Itoa(os.Getpid())
+		}
+		t.Setenv("NO_COLOR", "")
+		s := open(t, 100, args...)
+		text, _ := s.all()
+		assert.Contains(t, text, "\x1b[", "%v", args)
+		cmd := exec.Command(steptest.Bin("workshop"), args...)
+		cmd.Env = append(os.Environ(), "NO_COLOR=1", "TERM=xterm")
+		file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 100})
+		require.NoError(t, err)
+		plain := make([]byte, 1<<16)
+		n, err := file.Read(plain)
+		require.NoError(t, err)
+		assert.NotContains(t, string(plain[:n]), "\x1b", "%v", args)
+		_ = cmd.Wait()
+		file.Close()
+	}
+}
+
+// The sides come by themselves when there is room, and can be asked for.
+func TestDiffWidth(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, test := range []struct {
+		columns int
+		args    []string
+		sides   bool
+	}{
+		{149, []string{"diff", "4"}, false},
+		{150, []string{"diff", "4"}, true},
+		{150, []string{"diff", "--unified", "4"}, false},
+		{80, []string{"diff", "-s", "4"}, true},
+		{20, []string{"diff", "-s", "4"}, true},
+	} {
+		text, status := open(t, test.columns, test.args...).all()
+		assert.Zero(t, status)
+		assert.Equal(t, test.sides, strings.Contains(text, "│"), "%v in %d", test.args, test.columns)
+		if test.sides {
+			assert.LessOrEqual(t, widest(text), test.columns)
+		}
+		assert.Contains(t, text, "\x1b[32m+") // an added line is green
+	}
+}
+
+func settings(t *testing.T, file *os.File) unix.Termios {
+	t.Helper()
+	s, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	require.NoError(t, err)
+	return *s
+}
+
+// It draws again what has changed, marks that, and leaves a terminal as it was.
+func TestNsWatch(t *testing.T) {
+	steptest.NeedsHost(t)
+	self := strconv.Itoa(os.Getpid())
+	cmd := exec.Command("sh", "-c", `read line; exec "$0" -u box sh -c 'read line'`, steptest.Bin("step3-uts"))
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	defer func() {
+		stdin.Close()
+		_ = cmd.Wait()
+	}()
+	s := open(t, 80, "ns", "--watch", self, strconv.Itoa(cmd.Process.Pid))
+	before := settings(t, s.file)
+	s.expect(`time .* A\n`)
+	_, err = stdin.Write([]byte("\n"))
+	require.NoError(t, err)
+	s.expect(`\x1b\[H\x1b\[2J(?s:.*)step3-uts\*`)
+	assert.NoError(t, s.file.SetWriteDeadline(time.Now().Add(time.Second)))
+	_, err = s.file.WriteString("\x03")
+	require.NoError(t, err)
+	text, status := s.all()
+	assert.Zero(t, status)
+	assert.Equal(t, 2, strings.Count(text, "\x1b[H\x1b[2J"), "drawn once for each change: %q", text)
+	assert.NotContains(t, text, "\x1b[?") // no mode is set that would have to be reset
+	assert.Equal(t, before, settings(t, s.file))
+}
+
+// Where there is no terminal, it prints again only what has changed, without escapes,
+// and ends when none of the processes is left.
+func TestNsWatchPlain(t *testing.T) {
+	steptest.NeedsHost(t)
+	sleep := exec.Command("cat")
+	stdin, err := sleep.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, sleep.Start())
+	var out strings.Builder
+	cmd := exec.Command(steptest.Bin("workshop"), "ns", "--watch", strconv.Itoa(sleep.Process.Pid))
+	cmd.Stdout = &out
+	require.NoError(t, cmd.Start())
+	time.Sleep(1500 * time.Millisecond) // three looks
+	stdin.Close()
+	_ = sleep.Wait()
+	err = cmd.Wait()
+	assert.Error(t, err)
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Equal(t, 1, strings.Count(out.String(), "pid  "), out.String())
+	// It may be looked at between its end and the Wait above.
+	assert.Regexp(t, fmt.Sprintf("\nworkshop: look at process %d: (no such process|it has ended, .*)\n", sleep.Process.Pid), out.String())
+	assert.NotContains(t, out.String(), "\x1b")
+}

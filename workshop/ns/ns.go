@@ -1,0 +1,252 @@
+//go:build linux
+
+// Package ns is the command workshop ns: the namespaces of processes beside each other.
+package ns
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+)
+
+// interval is the time between two looks of --watch.
+const interval = 500 * time.Millisecond
+
+// Command returns the command.
+func Command() *cli.Command {
+	return &cli.Command{
+		Name:      "ns",
+		Usage:     "show the namespaces of processes beside each other",
+		UsageText: "[options] [pid...]",
+		Description: "Without a PID: the shell that called it, and the processes with a namespace that\n" +
+			"this shell hasn't, of those that a step started or that have a terminal.\n\n" +
+			"Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one\n" +
+			"namespace, which these processes share. Status 1: one of the PIDs can't be shown.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "t", Aliases: []string{"tree"},
+				Usage: "PID and USER namespaces as trees, with their owners"},
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
+			&cli.BoolFlag{Name: "w", Aliases: []string{"watch"},
+				Usage: "show again what changes, marked by a *, until Ctrl-C"},
+		},
+		Action: run,
+	}
+}
+
+func run(c *cli.Context) error {
+	pids, err := parsePIDs(c.Args().Slice())
+	if err != nil {
+		return &common.UsageError{Err: err}
+	}
+	show := (*view).table
+	switch {
+	case c.Bool("json"):
+		show = (*view).json
+	case c.Bool("tree"):
+		show = (*view).tree
+	}
+	if c.Bool("watch") {
+		return watch(pids, c.Bool("tree"), c.Bool("json"), show)
+	}
+	v, err := look(pids, c.Bool("tree"))
+	if err != nil {
+		return err
+	}
+	columns, _ := width()
+	if err := write(show(v, columns, nil)); err != nil {
+		return err
+	}
+	return errors.Join(v.problems...)
+}
+
+func parsePIDs(args []string) (pids []int, err error) {
+	for _, arg := range args {
+		pid, err := strconv.Atoi(arg)
+		switch {
+		case strings.HasPrefix(arg, "-"):
+			return nil, fmt.Errorf("options come first: %s", arg)
+		case err != nil || pid < 1:
+			return nil, fmt.Errorf("%q is no PID", arg)
+		case !slices.Contains(pids, pid):
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// width returns the columns of the terminal that stdout is, if it is one.
+func width() (columns int, terminal bool) {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, false
+	}
+	return int(size.Col), true
+}
+
+func write(text string) error {
+	if _, err := os.Stdout.WriteString(text); err != nil {
+		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
+	}
+	return nil
+}
+
+// A view is what one look shows.
+type view struct {
+	processes []*process
+	nodes     []*node // with --tree
+	problems  []error // of PIDs that were asked for
+	asked     bool
+	hidden    int
+}
+
+// look looks at these processes, or at those that are shown without any being asked for.
+func look(pids []int, tree bool) (v *view, err error) {
+	v = &view{asked: len(pids) > 0}
+	for _, pid := range pids {
+		p, err := inspect(pid)
+		if err != nil {
+			v.problems = append(v.problems, err)
+			continue
+		}
+		v.processes = append(v.processes, p)
+	}
+	if !v.asked {
+		if v.processes, v.hidden, err = choose(); err != nil {
+			return nil, err
+		}
+	}
+	if tree {
+		v.nodes = lineage(v.processes)
+	}
+	return v, nil
+}
+
+func (v *view) byPID() map[int]*process {
+	if v == nil {
+		return nil
+	}
+	all := map[int]*process{}
+	for _, p := range v.processes {
+		all[p.PID] = p
+	}
+	return all
+}
+
+func (v *view) table(columns int, before map[int]*process) string {
+	if len(v.processes) == 0 {
+		return ""
+	}
+	return table(v.processes, columns, before) + v.notes(columns, before)
+}
+
+func (v *view) tree(columns int, before map[int]*process) string {
+	if len(v.processes) == 0 {
+		return ""
+	}
+	return tree(v.nodes, v.processes, columns, before) + v.notes(columns, before)
+}
+
+// notes returns sentences on what the table and the tree don't show.
+func (v *view) notes(columns int, before map[int]*process) string {
+	var notes []string
+	now := v.byPID()
+	for _, pid := range slices.Sorted(maps.Keys(before)) {
+		if now[pid] == nil {
+			notes = append(notes, fmt.Sprintf("%d %s has ended, or shares all.", pid, common.Printable(before[pid].Command)))
+		}
+	}
+	if v.hidden > 0 {
+		notes = append(notes, fmt.Sprintf("Not shown are %d processes in steps of other users: be root, sudo workshop ns.", v.hidden))
+	} else if !v.asked && len(v.processes) == 1 {
+		notes = append(notes, "No process has a namespace of its own. Start one in another terminal: sudo bin/step2-mnt -pm sh")
+	}
+	if len(notes) == 0 {
+		return ""
+	}
+	for i := range notes {
+		notes[i] = fill(notes[i], columns)
+	}
+	return "\n" + strings.Join(notes, "\n") + "\n"
+}
+
+func (v *view) json(int, map[int]*process) string {
+	type failure struct {
+		Error string `json:"error"`
+	}
+	out := struct {
+		Processes  []*process `json:"processes"`
+		Namespaces []*node    `json:"namespaces,omitempty"`
+		Errors     []failure  `json:"errors"`
+	}{append([]*process{}, v.processes...), v.nodes, []failure{}}
+	for _, err := range v.problems {
+		out.Errors = append(out.Errors, failure{err.Error()})
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		panic(err) // numbers and strings can be marshalled
+	}
+	return string(text) + "\n"
+}
+
+// watch shows what there is whenever that has changed, until a signal comes, or until
+// none of the processes asked for is left.
+func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*process) string) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	var now *view
+	var before map[int]*process // nil until something has changed
+	last := ""
+	for {
+		v, err := look(pids, tree)
+		if err != nil {
+			return err
+		}
+		if now != nil && !reflect.DeepEqual(v.byPID(), now.byPID()) {
+			before = now.byPID()
+		}
+		now = v
+		columns, terminal := width()
+		text := show(v, columns, before)
+		if !asJSON {
+			for _, problem := range v.problems {
+				text += fill("workshop: "+problem.Error(), columns) + "\n"
+			}
+		}
+		if text != last {
+			frame := text
+			switch {
+			case terminal && !asJSON: // home, and clear what is below: console_codes(4)
+				frame = "\x1b[H\x1b[2J" + text
+			case last != "" && !asJSON:
+				frame = "\n" + text
+			}
+			if err := write(frame); err != nil {
+				return err
+			}
+			last = text
+		}
+		if v.asked && len(v.processes) == 0 {
+			return errors.Join(v.problems...)
+		}
+		select {
+		case <-signals:
+			return nil
+		case <-ticker.C:
+		}
+	}
+}

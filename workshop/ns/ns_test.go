@@ -1,0 +1,168 @@
+//go:build linux
+
+package ns
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps/workshop/procs"
+)
+
+func TestParsePIDs(t *testing.T) {
+	pids, err := parsePIDs([]string{"3", "1", "3"})
+	require.NoError(t, err)
+	assert.Equal(t, []int{3, 1}, pids)
+	for _, arg := range []string{"", "0", "-1", "x", "1x", "1 2", "99999999999999999999", "--tree"} {
+		_, err := parsePIDs([]string{arg})
+		assert.Error(t, err, arg)
+	}
+}
+
+func TestParseLink(t *testing.T) {
+	inode, err := parseLink("pid:[4026531836]")
+	require.NoError(t, err)
+	assert.Equal(t, uint64(4026531836), inode)
+	for _, link := range []string{"", "pid:[]", "pid:[1", "1", "pid:[x]"} {
+		_, err := parseLink(link)
+		assert.Error(t, err, link)
+	}
+}
+
+// two returns processes that share all but their PID namespaces.
+func two() []*process {
+	a := &process{PID: 7, Inside: 7, Command: "bash", Namespaces: map[string]uint64{}}
+	b := &process{PID: 4711, Inside: 1, Command: "sl\x1bp", Namespaces: map[string]uint64{}}
+	for i, kind := range kinds {
+		a.Namespaces[kind], b.Namespaces[kind] = 4026531830+uint64(i), 4026531830+uint64(i)
+	}
+	b.Namespaces["pid"] = 4026532000
+	return []*process{a, b}
+}
+
+func TestLetters(t *testing.T) {
+	processes := append(two(), two()[1], &process{})
+	assert.Equal(t, []int{0, 1, 1, -1}, letters(processes, "pid"))
+	assert.Equal(t, []int{0, 0, 0, -1}, letters(processes, "mnt"))
+	for n, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
+		assert.Equal(t, want, letter(n))
+	}
+}
+
+func TestTable(t *testing.T) {
+	const wide = `PID    7              4711
+       bash           sl\x1bp
+pid    4026531830 A   4026532000 B
+mnt    4026531831 A   4026531831 A
+uts    4026531832 A   4026531832 A
+net    4026531833 A   4026531833 A
+ipc    4026531834 A   4026531834 A
+user   4026531835 A   4026531835 A
+cgroup 4026531836 A   4026531836 A
+time   4026531837 A   4026531837 A
+`
+	for _, columns := range []int{0, 35, 80} { // 0 is no terminal
+		assert.Equal(t, wide, table(two(), columns, nil), columns)
+	}
+	for _, columns := range []int{20, 34} {
+		narrow := table(two(), columns, nil)
+		assert.True(t, strings.HasPrefix(narrow, "PID    7\n       bash\npid    4026531830 A\n"), narrow)
+		assert.Contains(t, narrow, "\ntime   4026531837 A\n\nPID    4711\n       sl\\x1bp\npid    4026532000 B\n")
+	}
+	long := two()
+	long[0].Command = strings.Repeat("日本", 20)
+	for line := range strings.Lines(table(long, 20, nil)) {
+		assert.LessOrEqual(t, runewidth.StringWidth(line), 20)
+	}
+	without := two()
+	delete(without[0].Namespaces, "time") // a kernel before 5.6
+	assert.Contains(t, table(without, 80, nil), "\ntime   -              4026531837 A\n")
+}
+
+// What has changed has a mark: a namespace, a command, a process that is new.
+func TestMarks(t *testing.T) {
+	before := (&view{processes: two()}).byPID()
+	assert.NotContains(t, table(two(), 80, before), "*")
+	now := two()
+	now[0].Namespaces["uts"] = 4026532001
+	now[0].Command = "box"
+	got := table(now, 80, before)
+	assert.Contains(t, got, "\nuts    4026532001 A*  4026531832 B\n")
+	assert.Contains(t, got, "       box*           sl")
+	assert.Equal(t, 2, strings.Count(got, "*"))
+	delete(before, 7)
+	assert.Contains(t, table(two(), 80, before), "PID    7*             4711\n       bash*   ")
+	nodes := []*node{{Kind: "pid", Inode: 1, PIDs: []int{7}}}
+	assert.Contains(t, tree(nodes, two(), 80, before), "└─ 7 bash*\n")
+	assert.NotContains(t, tree(nodes, two(), 80, nil), "*")
+}
+
+func TestTree(t *testing.T) {
+	uid := uint32(1000)
+	nodes := []*node{ // children before their parents
+		{Kind: "user", Inode: 20, Parent: 10, OwnerUID: &uid, PIDs: []int{4711}},
+		{Kind: "user", Inode: 10, PIDs: []int{7}},
+		{Kind: "pid", Inode: 3, Parent: 2, Userns: 20, PIDs: []int{4711}},
+		{Kind: "pid", Inode: 2, Parent: 1, Userns: 20, PIDs: []int{}},
+		{Kind: "pid", Inode: 1, Userns: 10, PIDs: []int{7}},
+	}
+	assert.Equal(t, `PID namespaces
+pid:[1] owned by user 10
+├─ 7 bash
+└─ pid:[2] owned by user 20
+   └─ pid:[3] owned by user 20
+      └─ 4711 sl\x1bp, PID 1 inside
+
+USER namespaces
+user:[10]
+├─ 7 bash
+└─ user:[20] owned by uid 1000
+   └─ 4711 sl\x1bp
+`, tree(nodes, two(), 0, nil))
+	assert.Contains(t, tree(nodes, two(), 20, nil), `
+pid:[1] owned by
+│ user 10
+├─ 7 bash
+└─ pid:[2] owned by
+   │ user 20
+   └─ pid:[3] owned
+      │ by user 20
+      └─ 4711
+         sl\x1bp,
+         PID 1
+         inside
+`)
+}
+
+func TestCaller(t *testing.T) {
+	all := procs.All{}
+	for _, p := range []procs.Process{{PID: 1, Command: "init"}, {PID: 2, Parent: 1, Command: "bash"},
+		{PID: 3, Parent: 2, Command: "sudo"}, {PID: 4, Parent: 3, Command: "sudo"}, {PID: 5, Parent: 4, Command: "workshop"},
+		{PID: 6, Parent: 2, Command: "workshop"}, {PID: 7, Parent: 0, Command: "workshop"}} {
+		all[p.PID] = p
+	}
+	assert.Equal(t, 2, caller(all, 5))
+	assert.Equal(t, 2, caller(all, 6))
+	assert.Equal(t, 0, caller(all, 7))
+}
+
+func TestNotes(t *testing.T) {
+	v := &view{processes: two(), asked: true}
+	assert.Empty(t, v.notes(80, nil))
+	before := v.byPID()
+	v.processes = v.processes[:1]
+	assert.Contains(t, v.notes(80, before), "4711 sl\\x1bp has ended")
+	v.hidden = 2
+	assert.Contains(t, v.notes(80, nil), "Not shown are 2 processes")
+	assert.Contains(t, (&view{processes: two()[:1]}).notes(80, nil), "No process has a namespace of its own.")
+}
+
+func TestFill(t *testing.T) {
+	assert.Equal(t, "a bc\ndefghi\nj", fill("a bc defghi j", 4))
+	assert.Equal(t, "a b c", fill("a b c", 0))
+	assert.Equal(t, "", fill("", 4))
+}

@@ -1,0 +1,364 @@
+//go:build linux
+
+package play
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"nsteps/docs"
+	"nsteps/internal/steptest"
+	"nsteps/workshop/chapter"
+)
+
+func TestMain(m *testing.M) {
+	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp",
+		"workshop")
+}
+
+func TestWrap(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"", 10, ""},
+		{"one two three", 80, "one two three"},
+		{"one two three", 7, "one two\nthree"},
+		{"one two three", 8, "one two\nthree"},
+		{"one two three", 1, "one\ntwo\nthree"},
+		{"a verylongword b", 6, "a\nverylongword\nb"},
+		{"één tweë", 8, "één tweë"},
+	} {
+		assert.Equal(t, test.want, wrap(test.text, test.width))
+	}
+}
+
+func TestChoose(t *testing.T) {
+	one, two, page := &chapter.Chapter{Name: "1-pid"}, &chapter.Chapter{Name: "2-mnt"}, &chapter.Chapter{Name: "from-c"}
+	all := []*chapter.Chapter{one, two, page}
+	for name, want := range map[string]*chapter.Chapter{"1": one, "1-pid": one, "pid": one, "mnt": two, "from-c": page} {
+		got, err := choose(all, []string{name})
+		assert.NoError(t, err)
+		assert.Equal(t, []*chapter.Chapter{want}, got)
+	}
+	got, err := choose(all, nil)
+	assert.NoError(t, err)
+	assert.Equal(t, []*chapter.Chapter{one, two}, got)
+	_, err = choose(all, []string{"c"})
+	assert.EqualError(t, err, "no chapter c; there are 1-pid, 2-mnt, from-c")
+	_, err = choose(all, []string{"1", "2"})
+	assert.EqualError(t, err, "one chapter, and options before it: 2")
+}
+
+func TestSection(t *testing.T) {
+	some := []chapter.Part{{Step: &chapter.Step{}}}
+	ch := &chapter.Chapter{Name: "1", Sections: []*chapter.Section{{Title: "T"}, {Title: "On the host", Parts: some},
+		{Title: "Words"}, {Title: "Inside the host", Parts: some}, {Title: "Host", Parts: some}}}
+	for name, want := range map[string]int{"T": 0, "on the": 1, "host": 4, "inside": 3, "HOST": 4} {
+		got, err := section(ch, name)
+		assert.NoError(t, err)
+		assert.Equal(t, want, got, name)
+	}
+	for _, name := range []string{"", "words", "x y"} {
+		_, err := section(ch, name)
+		assert.ErrorContains(t, err, "chapter 1 has no section ")
+		assert.ErrorContains(t, err, "; there are T, 'On the host', 'Inside the host', Host")
+	}
+}
+
+// play returns the command "workshop play", with a directory for temporary files that
+// has to be empty in the end.
+func play(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	steptest.NeedsHost(t)
+	lock, err := os.Open("../../docs/embed.go") // see the tests of chapter
+	require.NoError(t, err)
+	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	tmp := t.TempDir()
+	cmd := exec.Command(steptest.Bin("workshop"), append([]string{"play"}, args...)...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "TERM=xterm", "NO_COLOR=")
+	t.Cleanup(func() {
+		lock.Close()
+		left, err := os.ReadDir(tmp)
+		assert.NoError(t, err)
+		assert.Empty(t, left)
+		assert.Error(t, exec.Command("pgrep", "-f", "sleep 100[1-5]").Run(), "a process is left")
+	})
+	return cmd
+}
+
+func TestPlay(t *testing.T) {
+	for _, option := range []string{"--auto", "-a", ""} { // without a terminal it is automatic
+		t.Run(option, func(t *testing.T) {
+			out, err := play(t, strings.Fields(option+" 1")...).CombinedOutput()
+			require.NoError(t, err, string(out))
+			for _, want := range []string{"\n== 1 PID: ", "\nOn the host\n", "\ninside# step1-pid -p bash --norc\ninside# echo $$ $PPID\n1 0\n",
+				"\nhost# pgrep -c -f 'sleep 100[123]'\n0\n", "\ninside# echo $?\n137\n", "\nThat was it."} {
+				assert.Contains(t, string(out), want)
+			}
+			for _, not := range []string{"\x1b", "1004", "\r", "HISTFILE"} { // colours, answers to exercises
+				assert.NotContains(t, string(out), not)
+			}
+		})
+	}
+}
+
+func TestPlaySection(t *testing.T) {
+	out, err := play(t, "--auto", "--section", "surprising", "1").CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.Contains(t, string(out), "\nThe surprising line\n")
+	assert.Contains(t, string(out), "\ninside# echo $?\n137\n") // the shell of the section before
+	assert.NotContains(t, string(out), "On the host")
+}
+
+func TestList(t *testing.T) {
+	for args, want := range map[string]string{"": `(?m)^1-pid +1 PID: `, "1": `(?m)^  +[0-9]+ commands  Inside$`} {
+		t.Run(args, func(t *testing.T) {
+			out, err := play(t, strings.Fields("--list "+args)...).CombinedOutput()
+			require.NoError(t, err)
+			assert.Regexp(t, want, string(out))
+		})
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	for _, test := range []struct {
+		args, want string
+		status     int
+	}{
+		{"nine", "workshop: no chapter nine; there are 1-pid, ", 125},
+		{"1 2", "workshop: one chapter, and options before it: 2", 125},
+		{"--section x 1", "workshop: chapter 1-pid has no section x; there are ", 125},
+		{"--section Inside", "workshop: --section takes a chapter, too", 125},
+		{"--colour 1", "workshop: no such option: -colour", 125},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			cmd := play(t, strings.Fields(test.args)...)
+			out, _ := cmd.CombinedOutput()
+			assert.Contains(t, string(out), test.want)
+			assert.Equal(t, test.status, cmd.ProcessState.ExitCode())
+		})
+	}
+}
+
+func TestClosedPipe(t *testing.T) {
+	cmd := play(t, "--auto", "1")
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	var message bytes.Buffer
+	cmd.Stdout, cmd.Stderr = w, &message
+	require.NoError(t, cmd.Start())
+	w.Close()
+	_, err = r.Read(make([]byte, 10))
+	require.NoError(t, err)
+	r.Close()
+	assert.Error(t, cmd.Wait())
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "workshop: write the output: broken pipe\n", message.String())
+}
+
+// A screen is a terminal in which the command plays.
+type screen struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	file *os.File
+	mu   sync.Mutex
+	text []byte
+	seen int
+}
+
+func open(t *testing.T, columns uint16, cmd *exec.Cmd) *screen {
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: columns})
+	require.NoError(t, err)
+	s := &screen{t: t, cmd: cmd, file: file}
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := file.Read(b)
+			s.mu.Lock()
+			s.text = append(s.text, b[:n]...)
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		file.Close()
+	})
+	return s
+}
+
+func (s *screen) expect(pattern string) string {
+	s.t.Helper()
+	re := regexp.MustCompile(pattern)
+	for range 1000 {
+		s.mu.Lock()
+		text := strings.ReplaceAll(string(s.text), "\r", "")
+		s.mu.Unlock()
+		if at := re.FindStringIndex(text[s.seen:]); at != nil {
+			before := text[s.seen : s.seen+at[1]]
+			s.seen += at[1]
+			return before
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatalf("no %q in %q", pattern, string(s.text))
+	return ""
+}
+
+func (s *screen) send(text string) {
+	_, err := s.file.WriteString(text)
+	require.NoError(s.t, err)
+}
+
+func TestKeys(t *testing.T) {
+	cmd := play(t, "1")
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	s := open(t, 20, cmd)
+	before := s.termios()
+	s.expect(`Enter or\nthe space bar goes\non, q ends\.`)
+	s.expect(`host# $`)
+	s.send("x") // no key that goes on
+	time.Sleep(200 * time.Millisecond)
+	s.send(" ")
+	s.expect(`^echo \$\$ \$PPID\n[0-9]+ [0-9]+\nhost# $`)
+	s.send("\r")
+	s.expect(`^readlink .*\npid:.*\nhost# $`)
+	for _, line := range strings.Split(string(s.text), "\r\n") {
+		if !strings.Contains(line, "/proc/") && !strings.Contains(line, "pid_namespaces") {
+			assert.LessOrEqual(t, len(line), 26, line)
+		}
+	}
+	s.send("q")
+	assert.NoError(t, cmd.Wait())
+	assert.Equal(t, before, s.termios())
+	assert.NotContains(t, string(s.text), "\x1b")
+}
+
+func (s *screen) termios() unix.Termios {
+	settings, err := unix.IoctlGetTermios(int(s.file.Fd()), unix.TCGETS)
+	require.NoError(s.t, err)
+	return *settings
+}
+
+func TestColours(t *testing.T) {
+	s := open(t, 80, play(t, "1"))
+	s.expect("\x1b\\[32;1mhost# \x1b")
+	s.send("q")
+	assert.NoError(t, s.cmd.Wait())
+}
+
+// However it is ended, the terminal is as it was, and the machine too.
+func TestStopped(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		stop   func(s *screen)
+		status int
+	}{
+		{"Ctrl-C", func(s *screen) { s.send("\x03") }, 130},
+		{"SIGTERM", func(s *screen) { _ = s.cmd.Process.Signal(unix.SIGTERM) }, 143},
+		{"SIGHUP", func(s *screen) { _ = s.cmd.Process.Signal(unix.SIGHUP) }, 129},
+	} {
+		t.Run(test.name+" at a prompt", func(t *testing.T) {
+			s := open(t, 80, play(t, "--section", "surprising", "1"))
+			before := s.termios()
+			s.expect("inside# \x1b\\[[0-9;]+m$")
+			test.stop(s)
+			_ = s.cmd.Wait()
+			assert.Equal(t, test.status, s.cmd.ProcessState.ExitCode())
+			assert.Equal(t, before, s.termios())
+		})
+		t.Run(test.name+" while it plays", func(t *testing.T) {
+			s := open(t, 80, play(t, "--auto", "1"))
+			s.expect("sleep 1003")
+			test.stop(s)
+			_ = s.cmd.Wait()
+			assert.Equal(t, test.status, s.cmd.ProcessState.ExitCode())
+		})
+	}
+}
+
+// After Ctrl-Z and fg, keys are single again.
+func TestContinued(t *testing.T) {
+	cmd := play(t, "1")
+	s := open(t, 80, exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i"))
+	s.expect(`\$ $|# $`)
+	s.send("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
+	s.expect("host# \x1b\\[[0-9;]+m$")
+	s.send("\x1a")
+	s.expect("Stopped")
+	s.send("fg\n")
+	time.Sleep(300 * time.Millisecond)
+	s.send(" ")
+	s.expect(`[0-9]+ [0-9]+\n`)
+	s.send("q")
+	s.send("echo status $?\n")
+	s.expect("status 0")
+}
+
+func envOf(cmd *exec.Cmd, name string) (value string) {
+	for _, env := range cmd.Env {
+		if v, ok := strings.CutPrefix(env, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// Whoever isn't root becomes it in a user namespace, or is told what to do.
+func TestPlainUser(t *testing.T) {
+	if uids, _ := os.ReadFile("/proc/self/uid_map"); !strings.Contains(string(uids), "4294967295") {
+		t.Skip("SKIPPED: only root can become somebody else; the other tests run as a plain user here")
+	}
+	plain := func(t *testing.T) *exec.Cmd {
+		cmd := play(t, "--auto", "--section", "code", "1")
+		tmp, err := os.MkdirTemp("", "plain")
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, os.Remove(tmp)) })
+		require.NoError(t, os.Chmod(tmp, 0o777))
+		cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		return cmd
+	}
+	t.Run("allowed", func(t *testing.T) {
+		out, err := plain(t).CombinedOutput()
+		if exec.Command("setpriv", "--reuid=65534", "unshare", "--user", "--map-root-user", "true").Run() != nil {
+			assert.Contains(t, string(out), "a user namespace is refused")
+			return
+		}
+		require.NoError(t, err, string(out))
+		assert.Regexp(t, `^Namespaces take root: this runs in a user namespace`, string(out))
+		assert.Contains(t, string(out), "\n Child: PID 1\n")
+	})
+	t.Run("no unshare", func(t *testing.T) {
+		cmd := plain(t)
+		cmd.Env = append(cmd.Env, "PATH=/nonexistent")
+		out, _ := cmd.CombinedOutput()
+		assert.Contains(t, string(out), "workshop: namespaces take root, and to become it unshare is missing, of util-linux: sudo ")
+		assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+	})
+}
+
+// What is embedded can be played.
+func TestRead(t *testing.T) {
+	all, err := read(docs.FS)
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	assert.Equal(t, "1-pid", all[0].Name)
+}

@@ -1,0 +1,229 @@
+//go:build linux
+
+package play
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fatih/color"
+	"golang.org/x/sys/unix"
+
+	"nsteps/workshop/chapter"
+)
+
+var (
+	heading = color.New(color.Bold)
+	say     = color.New(color.FgCyan)
+	command = color.New(color.Bold)
+	prompts = map[string]*color.Color{
+		chapter.Host:   color.New(color.FgGreen, color.Bold),
+		chapter.Inside: color.New(color.FgYellow, color.Bold),
+	}
+)
+
+// stroke is the time between two characters of what is typed.
+const stroke = 15 * time.Millisecond
+
+// A player shows what it does as it goes.
+type player struct {
+	w     io.Writer
+	err   error // the first of writing
+	wait  bool  // for keys
+	slow  bool  // types as a person does
+	width int   // of the prose
+}
+
+func newPlayer(w io.Writer, auto bool) *player {
+	p := &player{w: w, width: 80}
+	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
+		_, err := unix.IoctlGetTermios(0, unix.TCGETS)
+		p.slow, p.wait = true, !auto && err == nil
+		if size.Col > 0 {
+			p.width = min(p.width, int(size.Col))
+		}
+	}
+	return p
+}
+
+func (p *player) print(text string) {
+	if p.err == nil {
+		if _, err := io.WriteString(p.w, text); err != nil {
+			p.err = fmt.Errorf("write the output: %w", errors.Unwrap(err))
+		}
+	}
+}
+
+func (p *player) prose(text string) { p.print(say.Sprint(wrap(text, p.width)) + "\n") }
+
+// wrap breaks a text into lines of a width; longer words stay whole.
+func wrap(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+n > width:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
+// play plays a chapter from a section on.
+func (p *player) play(ctx context.Context, ch *chapter.Chapter, start int, bin string) (err error) {
+	s, err := chapter.Start(ctx, bin, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for _, before := range ch.Sections[:start] {
+		for _, step := range steps(before) {
+			for i := range step.Lines {
+				if _, err := s.Line(step, i); err != nil {
+					return fmt.Errorf("%s:%d: %s: %w", ch.File, step.At+i, step.Lines[i], err)
+				}
+			}
+		}
+	}
+	p.print("\n" + heading.Sprint(wrap("== "+ch.Title+" ==", p.width)) + "\n\n")
+	p.prose("host# is a command on this machine, inside# one in a second terminal, where the steps are started." +
+		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
+	for i, section := range ch.Sections {
+		if i >= start && (i == 0 || len(steps(section)) > 0) {
+			if err := p.section(ctx, s, ch, section, i == 0); err != nil {
+				return err
+			}
+		}
+	}
+	p.print("\n")
+	p.prose("That was it. Nothing of it is left on this machine.")
+	return p.err
+}
+
+func (p *player) section(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, section *chapter.Section, title bool) error {
+	if !title {
+		p.print("\n" + heading.Sprint(wrap(section.Title, p.width)) + "\n")
+	}
+	shown := -1 // the last part
+	for i, part := range section.Parts {
+		switch {
+		case part.Step == nil && shown < 0:
+			p.print("\n")
+			p.prose(part.Prose)
+			shown = i
+		case part.Step != nil && !part.Step.Folded:
+			if i > 0 && shown < i-1 && section.Parts[i-1].Step == nil {
+				p.print("\n")
+				p.prose(section.Parts[i-1].Prose)
+			}
+			shown = i
+			if err := p.step(ctx, s, ch, part.Step); err != nil {
+				return err
+			}
+		}
+		if p.err != nil {
+			return p.err
+		}
+	}
+	return nil
+}
+
+func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step) error {
+	p.print("\n")
+	sign := map[chapter.Kind]string{chapter.Commands: "# ", chapter.Input: "> ", chapter.Key: "> "}[step.Kind]
+	for i, line := range step.Lines {
+		p.print(prompts[step.Terminal].Sprint(step.Terminal + sign))
+		if err := p.key(ctx); err != nil {
+			return err
+		}
+		if err := p.typed(ctx, line); err != nil {
+			return err
+		}
+		output, err := s.Line(step, i)
+		if output != "" && !strings.HasSuffix(output, "\n") {
+			output += "\n"
+		}
+		p.print(output)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("%s:%d: %s: %w", ch.File, step.At+i, line, err)
+		}
+	}
+	return p.err
+}
+
+func (p *player) typed(ctx context.Context, line string) error {
+	if !p.slow {
+		p.print(command.Sprint(line) + "\n")
+		return p.err
+	}
+	for _, r := range line {
+		p.print(command.Sprint(string(r)))
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(stroke):
+		}
+	}
+	p.print("\n")
+	return p.err
+}
+
+// key waits for a key that goes on. The terminal gives single keys meanwhile, and shows
+// none; Ctrl-C and Ctrl-Z stay what they are.
+func (p *player) key(ctx context.Context) error {
+	if p.err != nil || !p.wait {
+		return p.err
+	}
+	before, err := unix.IoctlGetTermios(0, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("the terminal's settings: %w", err)
+	}
+	single := *before
+	single.Lflag &^= unix.ICANON | unix.ECHO
+	single.Cc[unix.VMIN], single.Cc[unix.VTIME] = 1, 0
+	set := func(to *unix.Termios) { _ = unix.IoctlSetTermios(0, unix.TCSETSW, to) }
+	continued := make(chan os.Signal, 1) // after Ctrl-Z the shell has set what it likes
+	signal.Notify(continued, unix.SIGCONT)
+	defer signal.Stop(continued)
+	set(&single)
+	defer set(before)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-continued:
+			set(&single)
+		default:
+		}
+		ready := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
+		if n, err := unix.Poll(ready, 50); n == 0 || err == unix.EINTR {
+			continue
+		}
+		b := make([]byte, 1)
+		switch n, err := unix.Read(0, b); {
+		case err == unix.EINTR || err == unix.EAGAIN:
+		case err != nil || n == 0 || b[0] == 'q':
+			return errQuit
+		case b[0] == '\n' || b[0] == '\r' || b[0] == ' ':
+			return nil
+		}
+	}
+}
