@@ -176,30 +176,28 @@ func UnlinkQueue(name string, judge func(QueueInfo) error) error {
 }
 
 // lockIPC waits for a lock that there is once in each IPC namespace: its file in
-// /proc. The kernel drops the lock with the process. A signal ends the wait.
+// /proc. Whoever waits longest is next; the kernel drops the lock with the process. A
+// signal ends the wait, and after that the process has to end.
 func lockIPC(signals <-chan os.Signal) (int, error) {
 	const file = "/proc/self/ns/ipc"
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, Failed("open", file, err)
 	}
+	locked := make(chan error, 1)
+	go func() { locked <- unix.Flock(fd, unix.LOCK_EX) }()
+	select {
+	case err = <-locked:
+	case sig := <-signals:
+		return -1, status(128 + int(sig.(syscall.Signal)))
 	// It is held for milliseconds; but not to wait forever for a run that is stopped.
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return fd, nil
-		}
-		if time.Now().After(deadline) {
-			unix.Close(fd)
-			return -1, Failed("lock", file, err)
-		}
-		select {
-		case sig := <-signals:
-			unix.Close(fd)
-			return -1, status(128 + int(sig.(syscall.Signal)))
-		case <-time.After(5 * time.Millisecond):
-		}
+	case <-time.After(time.Minute):
+		err = unix.EAGAIN
 	}
+	if err != nil {
+		return -1, Failed("lock", file, err)
+	}
+	return fd, nil
 }
 
 func mqOpen(name string, flags int, attr *mqAttr) (int, error) {

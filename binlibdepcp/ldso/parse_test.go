@@ -250,7 +250,11 @@ func TestHostInterpreter(t *testing.T) {
 	assert.Equal(t, say(`version\.version`), []string{in.Version})
 	assert.Equal(t, say(`path\.sysconfdir`)[0]+"/ld.so.cache", in.Cache)
 	if platform := say("dl_platform"); platform != nil {
-		assert.Equal(t, platform, []string{c.cpu().Platform})
+		want := c.cpu().Platform
+		if cpus, _ := os.ReadFile("/proc/cpuinfo"); !strings.Contains(string(cpus), "GenuineIntel") && want == "haswell" {
+			want = "x86_64" // see HostCPU
+		}
+		assert.Equal(t, platform, []string{want})
 	}
 	out, err = exec.Command(c.interp.Name, "--help").Output()
 	require.NoError(t, err)
