@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp")
+	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp", "workshop")
 }
 
 // pages returns the chapters by their names.
@@ -52,7 +52,7 @@ func TestChapters(t *testing.T) {
 				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
 			}
 			lock(t)
-			s, err := Start(t.Context(), filepath.Dir(steptest.Bin("step1-pid")), false)
+			s, err := Start(t.Context(), filepath.Dir(steptest.Bin("step1-pid")), true)
 			require.NoError(t, err)
 			defer s.Close()
 			assert.NoError(t, s.Check(c))
