@@ -21,8 +21,9 @@ build: ## build the programs into bin/
 	@mkdir -p $(BIN)
 	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(PROGRAMS))
 
-demo: build ## show the six steps, host beside inside
-	@./demo/demo.sh
+demo: build ## play the chapters of the six steps, host beside inside
+	@$(BIN)/workshop doctor || true # what can't run is named first, with its mend
+	@$(BIN)/workshop play --auto
 
 jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
 	@tools=; for tool in $(TOOLS); do for dir in /bin /usr/bin /sbin /usr/sbin; do \
@@ -39,7 +40,7 @@ lint: ## gofmt, go vet, staticcheck, shellcheck
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	shellcheck demo/*.sh docs/*.sh internal/*.sh .ci/run
+	shellcheck docs/*.sh internal/*.sh .ci/run
 
 bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench

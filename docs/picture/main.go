@@ -1,12 +1,11 @@
-// Picture draws a terminal window with a run in it, as SVG.
+// Picture draws a terminal window with what was printed in it, as SVG.
 //
 // Usage:
 //
-//	picture title <text >file.svg
+//	picture title <recording >file.svg
 //
-// The text has no escape sequences. A line that begins with "host$ " or "step$ " is drawn
-// as a command, and the lines from one that begins with "See: " to the next empty one
-// as a remark.
+// The recording is of workshop play: its colours are drawn, by the escape sequences for
+// bold, green, yellow and cyan, ECMA-48 8.3.117, and there are no others in it.
 package main
 
 import (
@@ -17,6 +16,7 @@ import (
 	"log"
 	"math"
 	"os"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -36,11 +36,10 @@ const style = `
 text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",
   "Liberation Mono", monospace; white-space: pre; fill: #c3ccd6 }
 .title { fill: #93a0ae }
-.say { fill: #93a0ae }
-.see { fill: #79c0ff }
-.host { fill: #7ee787; font-weight: bold }
-.step { fill: #ffc559; font-weight: bold }
-.command { fill: #ffffff; font-weight: bold }
+.bold { fill: #ffffff; font-weight: bold }
+.green { fill: #7ee787; font-weight: bold }
+.yellow { fill: #ffc559; font-weight: bold }
+.cyan { fill: #79c0ff }
 `
 
 type svg struct {
@@ -105,48 +104,56 @@ func main() {
 	}
 }
 
+// classes are the colours that play uses, by their escape sequences.
+var classes = map[string]string{"1": "bold", "32;1": "green", "33;1": "yellow", "36": "cyan"}
+
+var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
+
 func draw(w io.Writer, r io.Reader, title string) error {
 	var texts []text
-	y, columns, remark := bar+empty, 80, false
-	add := func(class string, at int, s string) {
-		at += len(s) - len(strings.TrimLeft(s, " "))
-		if s = strings.TrimSpace(s); s != "" {
-			n := utf8.RuneCountInString(s)
-			columns = max(columns, at+n)
-			x, length := margin+column*float64(at), column*float64(n)
-			texts = append(texts,
-				text{class, fixed(x), y - descent, fixed(length), "preserve", s})
-		}
-	}
+	y, columns, class := bar+empty, 80, ""
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		line := lines.Text()
-		if strings.TrimSpace(line) == "" {
-			remark = false
+		var line []rune
+		var drawn []string // the class of each
+		for rest := strings.TrimSuffix(lines.Text(), "\r"); rest != ""; {
+			here, next, then := rest, "", class
+			if i := escape.FindStringSubmatchIndex(rest); i != nil {
+				here, next, then = rest[:i[0]], rest[i[1]:], classes[rest[i[2]:i[3]]]
+			}
+			for _, r := range here {
+				line, drawn = append(line, r), append(drawn, class)
+			}
+			rest, class = next, then
+		}
+		if len(line) == 0 {
 			y += empty
 			continue
 		}
 		y += leading
-		prompt, command, _ := strings.Cut(line, " ")
-		remark = remark || prompt == "See:"
-		switch {
-		case remark:
-			add("see", 0, line)
-		case prompt == "host$" || prompt == "step$":
-			add(strings.TrimSuffix(prompt, "$"), 0, prompt)
-			add("command", len(prompt)+1, command)
-		case prompt == "Parent:" || strings.HasPrefix(line, " Child:"):
-			add("say", 0, line)
-		default:
-			add("", 0, line)
+		columns = max(columns, len(line))
+		for from := 0; from < len(line); {
+			to := from
+			for to < len(line) && (drawn[to] == drawn[from] || line[to] == ' ') {
+				to++
+			}
+			words := strings.TrimRight(string(line[from:to]), " ")
+			start := from + len(words) - len(strings.TrimLeft(words, " "))
+			if words = strings.TrimLeft(words, " "); words != "" {
+				length := column * float64(utf8.RuneCountInString(words))
+				texts = append(texts, text{drawn[from], fixed(margin + column*float64(start)), y - descent,
+					fixed(length), "preserve", words})
+			}
+			from = to
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return err
 	}
 	width, height := math.Ceil(2*margin+column*float64(columns)), y+margin
-	y = bar - descent/2
-	add("title", (columns-utf8.RuneCountInString(title))/2, title)
+	n := utf8.RuneCountInString(title)
+	texts = append(texts, text{"title", fixed(margin + column*float64((columns-n)/2)), bar - descent - descent/2,
+		fixed(column * float64(n)), "preserve", title})
 
 	picture := svg{
 		Width: width, Height: height, ViewBox: fmt.Sprintf("0 0 %v %v", width, height),

@@ -35,8 +35,8 @@ func Command() *cli.Command {
 		Name:      "play",
 		Usage:     "play a chapter in the terminal, its commands run for real",
 		UsageText: "[options] [chapter]",
-		Description: "A chapter is its number or name, as 1 or 1-pid or pid; without one, all numbered\n" +
-			"chapters are played. Enter or the space bar goes on, q ends. Whoever isn't root gets\n" +
+		Description: "A chapter is its number or name, as 1 or 1-pid or pid; without one, those of the\n" +
+			"six steps are played. Enter or the space bar goes on, q ends. Whoever isn't root gets\n" +
 			"a user namespace, where one is allowed. With --section, the commands of the sections\n" +
 			"before are run too, unseen: it may depend on them.",
 		Flags: []cli.Flag{
@@ -148,7 +148,7 @@ func steps(s *chapter.Section) (shown []*chapter.Step) {
 	return shown
 }
 
-// choose returns the chapter named, or all that have a number.
+// choose returns the chapter named, or those of the steps: all that have a number but 0.
 func choose(all []*chapter.Chapter, args []string) (chosen []*chapter.Chapter, err error) {
 	if len(args) > 1 {
 		return nil, fmt.Errorf("one chapter, and options before it: %s", args[1])
@@ -158,7 +158,7 @@ func choose(all []*chapter.Chapter, args []string) (chosen []*chapter.Chapter, e
 		number, word, numbered := strings.Cut(ch.Name, "-")
 		numbered = numbered && strings.Trim(number, "0123456789") == ""
 		switch {
-		case len(args) == 0 && numbered:
+		case len(args) == 0 && numbered && number != "0":
 			chosen = append(chosen, ch)
 		case len(args) == 1 && (args[0] == ch.Name || numbered && (args[0] == number || args[0] == word)):
 			return []*chapter.Chapter{ch}, nil

@@ -29,23 +29,29 @@ var (
 	}
 )
 
-// stroke is the time between two characters of what is typed.
-const stroke = 15 * time.Millisecond
+// Times between two characters of what is typed.
+const (
+	typing = 15 * time.Millisecond // as a person does
+	brisk  = 4 * time.Millisecond  // where nobody is asked for a key
+)
 
 // A player shows what it does as it goes.
 type player struct {
-	w     io.Writer
-	err   error // the first of writing
-	wait  bool  // for keys
-	slow  bool  // types as a person does
-	width int   // of the prose
+	w      io.Writer
+	err    error         // the first of writing
+	wait   bool          // for keys
+	stroke time.Duration // between two characters of what is typed; 0 without a terminal
+	width  int           // of the prose
 }
 
 func newPlayer(w io.Writer, auto bool) *player {
 	p := &player{w: w, width: 80}
 	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
 		_, err := unix.IoctlGetTermios(0, unix.TCGETS)
-		p.slow, p.wait = true, !auto && err == nil
+		p.stroke, p.wait = brisk, !auto && err == nil
+		if p.wait {
+			p.stroke = typing
+		}
 		if size.Col > 0 {
 			p.width = min(p.width, int(size.Col))
 		}
@@ -170,7 +176,7 @@ func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapt
 }
 
 func (p *player) typed(ctx context.Context, line string) error {
-	if !p.slow {
+	if p.stroke == 0 {
 		p.print(command.Sprint(line) + "\n")
 		return p.err
 	}
@@ -179,7 +185,7 @@ func (p *player) typed(ctx context.Context, line string) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(stroke):
+		case <-time.After(p.stroke):
 		}
 	}
 	p.print("\n")
