@@ -39,11 +39,29 @@ type Session struct {
 
 	ctx       context.Context
 	dir       string
+	lock      *os.File
 	before    []int // this process's children that aren't the session's
 	terminals map[string]*terminal
 	comparer  Comparer
 	output    string // of the lines of the last step so far
 	last      *terminal
+}
+
+// DirPattern is what directories of sessions are called below os.TempDir.
+const DirPattern = "nsteps-chapter-*"
+
+// Lock locks the directory of a session: the error is EWOULDBLOCK if a session is going
+// on in it. Closing the file ends it.
+func Lock(dir string) (*os.File, error) {
+	file, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return file, nil
 }
 
 // Start opens two terminals in a new, empty directory, with a directory of programs
@@ -59,8 +77,13 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
 	var err error
-	if s.dir, err = os.MkdirTemp("", "chapter"); err != nil {
+	if s.dir, err = os.MkdirTemp("", DirPattern); err != nil {
 		return nil, err
+	}
+	// Held until the end, by whatever signal, it tells workshop cleanup that the directory
+	// is in use.
+	if s.lock, err = Lock(s.dir); err != nil {
+		return nil, errors.Join(err, os.Remove(s.dir))
 	}
 	open := func() error { return s.open(bin) }
 	if own {
@@ -167,7 +190,9 @@ func (s *Session) Close() error {
 		t.file.Close()
 	}
 	s.terminals = nil
-	return os.RemoveAll(s.dir)
+	err := os.RemoveAll(s.dir)
+	s.lock.Close()
+	return err
 }
 
 // kill kills a process and its descendants.

@@ -18,6 +18,7 @@ import (
 
 	"nsteps/binlibdepcp/jail"
 	"nsteps/common"
+	"nsteps/workshop/chapter"
 	"nsteps/workshop/procs"
 )
 
@@ -64,6 +65,28 @@ func (t *tidier) queue() {
 		t.removed(what, reason("another user's"))
 	default:
 		t.removed(what, err)
+	}
+}
+
+// chapters removes the directories of sessions that were killed.
+func (t *tidier) chapters() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), chapter.DirPattern))
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			continue // gone, or none of ours
+		}
+		lock, err := chapter.Lock(dir)
+		switch {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			continue // a chapter is being played
+		case err == nil && t.dry:
+			err = errDry
+		case err == nil:
+			err = os.RemoveAll(dir)
+		}
+		lock.Close()
+		t.removed("directory "+dir, err)
 	}
 }
 
