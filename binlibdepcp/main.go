@@ -126,7 +126,7 @@ func hint(err error) (lines []string) {
 	var failed *fs.PathError
 	switch {
 	case errors.As(err, &missing) && strings.HasSuffix(missing.Name, "\r"):
-		return []string{"the script has line ends of DOS: sed -i 's/\\r$//' " + common.Quote(missing.By)}
+		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + common.Quote(missing.By)}
 	case errors.As(err, &missing) && missing.Err == nil:
 		mend := "install what has it, or say where it is: --library-path DIRECTORY"
 		for _, s := range missing.Searched {

@@ -68,7 +68,7 @@ func parent(c *cli.Context) error {
 	}
 	var queue *common.Queue
 	if c.IsSet("ipc") {
-		// Made before clone(2), so in here: 10 messages of 80 bytes and a NUL, as in C.
+		// Made before clone(2), so in here: 10 messages of 80 bytes and a NUL.
 		var err error
 		if queue, err = common.CreateQueue(queueName, 10, 80+1); err != nil {
 			return err
