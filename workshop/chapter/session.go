@@ -45,7 +45,11 @@ type Session struct {
 	comparer  Comparer
 	output    string // of the lines of the last step so far
 	last      *terminal
+	more      bool // the shell waits for more of a command
 }
+
+// More reports whether the last line left the shell waiting for more of the same command.
+func (s *Session) More() bool { return s.more }
 
 // DirPattern is what directories of sessions are called below os.TempDir.
 const DirPattern = "nsteps-chapter-*"
@@ -284,6 +288,7 @@ func (s *Session) Line(step *Step, i int) (string, error) {
 		return "", err
 	}
 	output := func(text string) string { return before + strings.TrimPrefix(text, echo) }
+	s.more = false
 	done := func(text string) bool { return len(text) >= len(echo) && atPrompt(strings.TrimPrefix(text, echo)) }
 	limit := s.Timeout
 	open := step.Open && i == len(step.Lines)-1
@@ -298,6 +303,7 @@ func (s *Session) Line(step *Step, i int) (string, error) {
 	text, err := t.wait(s.ctx, limit, done)
 	out := output(text)
 	if !open {
+		s.more = strings.HasSuffix(text, echo+"> ")
 		t.notePrompt(s.ctx, s.Timeout, text)
 		out = prompt.ReplaceAllString(strings.TrimSuffix(out, "> "), "")
 	}

@@ -154,8 +154,10 @@ func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapt
 	sign := map[chapter.Kind]string{chapter.Commands: "# ", chapter.Input: "> ", chapter.Key: "> "}[step.Kind]
 	for i, line := range step.Lines {
 		p.print(prompts[step.Terminal].Sprint(step.Terminal + sign))
-		if err := p.key(ctx); err != nil {
-			return err
+		if i == 0 || !s.More() { // the lines of a here-document are one command
+			if err := p.key(ctx); err != nil {
+				return err
+			}
 		}
 		if err := p.typed(ctx, line); err != nil {
 			return err
