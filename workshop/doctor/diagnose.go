@@ -217,7 +217,7 @@ func (x explainer) explain(name string, f *failure) diagnosis {
 		return diagnosis{ID: "programs", Cause: "the programs of this suite belong into one directory, " + x.dir,
 			Mend: x.build}
 	case name == "veth" && f.Op != "clone":
-		return diagnosis{ID: "veth", Cause: "later chapters connect namespaces by such a pair of links",
+		return diagnosis{ID: "veth", Cause: "chapter 4 makes such a pair of links",
 			Mend: x.sudo() + "modprobe veth"}
 	case !isProbe || f.Op == "find":
 		return x.missing(name, f)
