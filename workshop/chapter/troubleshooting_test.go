@@ -1,0 +1,190 @@
+//go:build linux
+
+package chapter
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps/docs"
+)
+
+// The page on errors has what the programs can say: a new hint, operation or error
+// without an entry fails here.
+func TestTroubleshooting(t *testing.T) {
+	text, err := docs.FS.ReadFile("troubleshooting.md")
+	require.NoError(t, err)
+	page := strings.Join(strings.Fields(string(text)), " ")
+	has := func(t *testing.T, said []phrase) {
+		require.NotEmpty(t, said)
+		for _, p := range said {
+			assert.True(t, strings.Contains(page, p.text), "docs/troubleshooting.md has no %q, of %s", p.text, p.at)
+		}
+	}
+	t.Run("hints", func(t *testing.T) {
+		has(t, phrases(t, "../../common/hint.go", everything))
+		has(t, phrases(t, "../../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
+		has(t, phrases(t, "../doctor/diagnose.go", isCause))
+	})
+	t.Run("operations", func(t *testing.T) {
+		var all []phrase
+		for _, dir := range []string{"common", "step*"} {
+			all = append(all, operations(t, "../../"+dir+"/*.go")...)
+		}
+		require.NotEmpty(t, all)
+		for _, op := range append(all, phrase{"mkdir", "os.MkdirAll in step6-chroot/main.go"}) {
+			assert.True(t, strings.Contains(page, "`"+op.text+" "), "docs/troubleshooting.md has no `%s OBJECT...`, of %s", op.text, op.at)
+		}
+	})
+	t.Run("errors", func(t *testing.T) {
+		for _, pattern := range []string{"common/*.go", "step*/main.go", "binlibdepcp/*.go"} {
+			for _, file := range sources(t, "../../"+pattern) {
+				for _, p := range phrases(t, file, isError) {
+					has(t, []phrase{p})
+				}
+			}
+		}
+		// Below them are errors of single bytes in a damaged file, which have one entry.
+		for _, pattern := range []string{"binlibdepcp/ldso/*.go", "binlibdepcp/jail/*.go"} {
+			for _, file := range sources(t, "../../"+pattern) {
+				for _, p := range phrases(t, file, isErrorVariable) {
+					has(t, []phrase{p})
+				}
+			}
+		}
+	})
+}
+
+// A phrase is a part of a text that a program prints, and where that stands.
+type phrase struct{ text, at string }
+
+// varies is what has no fixed text on the screen: verbs of package fmt, the names that
+// hints are made of, an end of line.
+var varies = regexp.MustCompile(`%[.0-9]*[a-z]|OBJECT|PROGRAM|SUDO|JAIL|\n`)
+
+// phrases returns the fixed parts, of two words or more, of the texts in the parts of a
+// Go file that are wanted.
+func phrases(t *testing.T, file string, wanted func(ast.Node) bool) (found []phrase) {
+	fset := token.NewFileSet()
+	parsed, err := parser.ParseFile(fset, file, nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if n == nil || !wanted(n) {
+			return true
+		}
+		ast.Inspect(n, func(inner ast.Node) bool {
+			if isError(n) && inner != n && isCallOfAny(inner) {
+				return false // what that takes isn't printed as it is
+			}
+			literal, ok := inner.(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				return true
+			}
+			text, err := strconv.Unquote(literal.Value)
+			require.NoError(t, err)
+			for _, part := range varies.Split(text, -1) {
+				words := strings.Fields(part)
+				if len(words) > 1 && strings.ContainsAny(part, "abcdefghijklmnopqrstuvwxyz") {
+					found = append(found, phrase{strings.Trim(strings.Join(words, " "), `"()`), fset.Position(literal.Pos()).String()})
+				}
+			}
+			return true
+		})
+		return false
+	})
+	return found
+}
+
+func everything(ast.Node) bool { return true }
+
+func isFunc(n ast.Node, name string) bool {
+	f, ok := n.(*ast.FuncDecl)
+	return ok && f.Name.Name == name
+}
+
+// isCause reports whether n is the cause in a diagnosis of workshop doctor.
+func isCause(n ast.Node) bool {
+	field, ok := n.(*ast.KeyValueExpr)
+	if !ok {
+		return false
+	}
+	key, ok := field.Key.(*ast.Ident)
+	return ok && key.Name == "Cause"
+}
+
+// isError reports whether n makes an error of a text.
+func isError(n ast.Node) bool {
+	call, ok := n.(*ast.CallExpr)
+	return ok && (isCall(call, "errors", "New") || isCall(call, "fmt", "Errorf"))
+}
+
+// isErrorVariable reports whether n declares errors outside of functions, or more.
+func isErrorVariable(n ast.Node) bool {
+	spec, ok := n.(*ast.ValueSpec)
+	if !ok || len(spec.Values) != 1 || !isError(spec.Values[0]) {
+		return false
+	}
+	return strings.HasPrefix(strings.ToLower(spec.Names[0].Name), "err")
+}
+
+func isCallOfAny(n ast.Node) bool {
+	_, ok := n.(*ast.CallExpr)
+	return ok
+}
+
+func isCall(call *ast.CallExpr, pkg, name string) bool {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return pkg == "common" && f.Name == name
+	case *ast.SelectorExpr:
+		x, ok := f.X.(*ast.Ident)
+		return ok && x.Name == pkg && f.Sel.Name == name
+	}
+	return false
+}
+
+// operations returns what the calls of common.Failed say that was tried.
+func operations(t *testing.T, pattern string) (found []phrase) {
+	for _, file := range sources(t, pattern) {
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || !isCall(call, "common", "Failed") {
+				return true
+			}
+			at := fset.Position(call.Pos()).String()
+			literal, ok := call.Args[0].(*ast.BasicLit)
+			if assert.True(t, ok, "%s: an operation that isn't a constant can't be looked for", at) {
+				text, err := strconv.Unquote(literal.Value)
+				require.NoError(t, err)
+				found = append(found, phrase{text, at})
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// sources returns the Go files of a pattern that are no tests.
+func sources(t *testing.T, pattern string) (files []string) {
+	all, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	for _, file := range all {
+		if !strings.HasSuffix(file, "_test.go") {
+			files = append(files, file)
+		}
+	}
+	require.NotEmpty(t, files, pattern)
+	return files
+}
