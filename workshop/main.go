@@ -10,6 +10,7 @@
 //
 //	doctor   try what the steps need, and say what mends it
 //	play     play a chapter in the terminal, its commands run for real
+//	verify   say whether a process meets the goal of a chapter
 //	ns       show the namespaces of processes beside each other
 //	diff     show what a step adds to the one before
 //	cleanup  remove what a killed run has left
@@ -37,6 +38,7 @@ import (
 	"nsteps/workshop/doctor"
 	"nsteps/workshop/ns"
 	"nsteps/workshop/play"
+	"nsteps/workshop/verify"
 )
 
 func main() {
@@ -45,7 +47,8 @@ func main() {
 	app := &cli.App{
 		Name:      "workshop",
 		UsageText: "command [options] [arg...]",
-		Commands:  []*cli.Command{doctor.Command(), play.Command(), ns.Command(), diff.Command(), cleanup.Command()},
+		Commands: []*cli.Command{doctor.Command(), play.Command(), verify.Command(), ns.Command(),
+			diff.Command(), cleanup.Command()},
 	}
 	app.Action = func(c *cli.Context) error {
 		if c.Args().Present() {
@@ -103,6 +106,13 @@ func report(err error, program string) int {
 	denied := false
 	for _, err := range several.Unwrap() {
 		fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
+		var knows interface{ Advice() string } // on what mends it
+		if errors.As(err, &knows) {
+			for line := range strings.Lines(knows.Advice()) {
+				fmt.Fprintf(os.Stderr, "  %s\n", strings.TrimSuffix(line, "\n"))
+			}
+			continue
+		}
 		denied = denied || errors.Is(err, fs.ErrPermission) // EACCES and EPERM
 	}
 	if denied && os.Getuid() != 0 {

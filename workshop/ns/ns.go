@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/workshop/output"
+	"nsteps/workshop/procs"
 )
 
 // interval is the time between two looks of --watch.
@@ -65,8 +66,8 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	columns, _ := width()
-	if err := write(show(v, columns, nil)); err != nil {
+	columns, _ := output.Columns()
+	if err := output.Write(show(v, columns, nil)); err != nil {
 		return err
 	}
 	return errors.Join(v.problems...)
@@ -74,38 +75,20 @@ func run(c *cli.Context) error {
 
 func parsePIDs(args []string) (pids []int, err error) {
 	for _, arg := range args {
-		pid, err := strconv.Atoi(arg)
-		switch {
-		case strings.HasPrefix(arg, "-"):
-			return nil, fmt.Errorf("options come first: %s", arg)
-		case err != nil || pid < 1:
-			return nil, fmt.Errorf("%q is no PID", arg)
-		case !slices.Contains(pids, pid):
+		pid, err := procs.ParsePID(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(pids, pid) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids, nil
 }
 
-// width returns the columns of the terminal that stdout is, if it is one.
-func width() (columns int, terminal bool) {
-	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0, false
-	}
-	return int(size.Col), true
-}
-
-func write(text string) error {
-	if _, err := os.Stdout.WriteString(text); err != nil {
-		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
-	}
-	return nil
-}
-
 // A view is what one look shows.
 type view struct {
-	processes []*process
+	processes []*procs.Details
 	nodes     []*node // with --tree
 	problems  []error // of PIDs that were asked for
 	asked     bool
@@ -116,7 +99,7 @@ type view struct {
 func look(pids []int, tree bool) (v *view, err error) {
 	v = &view{asked: len(pids) > 0}
 	for _, pid := range pids {
-		p, err := inspect(pid)
+		p, err := procs.Inspect(pid)
 		if err != nil {
 			v.problems = append(v.problems, err)
 			continue
@@ -134,25 +117,25 @@ func look(pids []int, tree bool) (v *view, err error) {
 	return v, nil
 }
 
-func (v *view) byPID() map[int]*process {
+func (v *view) byPID() map[int]*procs.Details {
 	if v == nil {
 		return nil
 	}
-	all := map[int]*process{}
+	all := map[int]*procs.Details{}
 	for _, p := range v.processes {
 		all[p.PID] = p
 	}
 	return all
 }
 
-func (v *view) table(columns int, before map[int]*process) string {
+func (v *view) table(columns int, before map[int]*procs.Details) string {
 	if len(v.processes) == 0 {
 		return ""
 	}
 	return table(v.processes, columns, before) + v.notes(columns, before)
 }
 
-func (v *view) tree(columns int, before map[int]*process) string {
+func (v *view) tree(columns int, before map[int]*procs.Details) string {
 	if len(v.processes) == 0 {
 		return ""
 	}
@@ -160,7 +143,7 @@ func (v *view) tree(columns int, before map[int]*process) string {
 }
 
 // notes returns sentences on what the table and the tree don't show.
-func (v *view) notes(columns int, before map[int]*process) string {
+func (v *view) notes(columns int, before map[int]*procs.Details) string {
 	var notes []string
 	now := v.byPID()
 	for _, pid := range slices.Sorted(maps.Keys(before)) {
@@ -177,20 +160,20 @@ func (v *view) notes(columns int, before map[int]*process) string {
 		return ""
 	}
 	for i := range notes {
-		notes[i] = fill(notes[i], columns)
+		notes[i] = output.Fill(notes[i], columns)
 	}
 	return "\n" + strings.Join(notes, "\n") + "\n"
 }
 
-func (v *view) json(int, map[int]*process) string {
+func (v *view) json(int, map[int]*procs.Details) string {
 	type failure struct {
 		Error string `json:"error"`
 	}
 	out := struct {
-		Processes  []*process `json:"processes"`
-		Namespaces []*node    `json:"namespaces,omitempty"`
-		Errors     []failure  `json:"errors"`
-	}{append([]*process{}, v.processes...), v.nodes, []failure{}}
+		Processes  []*procs.Details `json:"processes"`
+		Namespaces []*node          `json:"namespaces,omitempty"`
+		Errors     []failure        `json:"errors"`
+	}{append([]*procs.Details{}, v.processes...), v.nodes, []failure{}}
 	for _, err := range v.problems {
 		out.Errors = append(out.Errors, failure{err.Error()})
 	}
@@ -203,13 +186,13 @@ func (v *view) json(int, map[int]*process) string {
 
 // watch shows what there is whenever that has changed, until a signal comes, or until
 // none of the processes asked for is left.
-func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*process) string) error {
+func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*procs.Details) string) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	var now *view
-	var before map[int]*process // nil until something has changed
+	var before map[int]*procs.Details // nil until something has changed
 	last := ""
 	for {
 		v, err := look(pids, tree)
@@ -220,11 +203,11 @@ func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*process
 			before = now.byPID()
 		}
 		now = v
-		columns, terminal := width()
+		columns, terminal := output.Columns()
 		text := show(v, columns, before)
 		if !asJSON {
 			for _, problem := range v.problems {
-				text += fill("workshop: "+problem.Error(), columns) + "\n"
+				text += output.Fill("workshop: "+problem.Error(), columns) + "\n"
 			}
 		}
 		if text != last {
@@ -235,7 +218,7 @@ func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*process
 			case last != "" && !asJSON:
 				frame = "\n" + text
 			}
-			if err := write(frame); err != nil {
+			if err := output.Write(frame); err != nil {
 				return err
 			}
 			last = text

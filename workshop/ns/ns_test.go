@@ -23,29 +23,19 @@ func TestParsePIDs(t *testing.T) {
 	}
 }
 
-func TestParseLink(t *testing.T) {
-	inode, err := parseLink("pid:[4026531836]")
-	require.NoError(t, err)
-	assert.Equal(t, uint64(4026531836), inode)
-	for _, link := range []string{"", "pid:[]", "pid:[1", "1", "pid:[x]"} {
-		_, err := parseLink(link)
-		assert.Error(t, err, link)
-	}
-}
-
 // two returns processes that share all but their PID namespaces.
-func two() []*process {
-	a := &process{PID: 7, Inside: 7, Command: "bash", Namespaces: map[string]uint64{}}
-	b := &process{PID: 4711, Inside: 1, Command: "sl\x1bp", Namespaces: map[string]uint64{}}
-	for i, kind := range kinds {
+func two() []*procs.Details {
+	a := &procs.Details{PID: 7, Inside: 7, Command: "bash", Namespaces: map[string]uint64{}}
+	b := &procs.Details{PID: 4711, Inside: 1, Command: "sl\x1bp", Namespaces: map[string]uint64{}}
+	for i, kind := range procs.Kinds {
 		a.Namespaces[kind], b.Namespaces[kind] = 4026531830+uint64(i), 4026531830+uint64(i)
 	}
 	b.Namespaces["pid"] = 4026532000
-	return []*process{a, b}
+	return []*procs.Details{a, b}
 }
 
 func TestLetters(t *testing.T) {
-	processes := append(two(), two()[1], &process{})
+	processes := append(two(), two()[1], &procs.Details{})
 	assert.Equal(t, []int{0, 1, 1, -1}, letters(processes, "pid"))
 	assert.Equal(t, []int{0, 0, 0, -1}, letters(processes, "mnt"))
 	for n, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
@@ -159,10 +149,4 @@ func TestNotes(t *testing.T) {
 	v.hidden = 2
 	assert.Contains(t, v.notes(80, nil), "Not shown are 2 processes")
 	assert.Contains(t, (&view{processes: two()[:1]}).notes(80, nil), "No process has a namespace of its own.")
-}
-
-func TestFill(t *testing.T) {
-	assert.Equal(t, "a bc\ndefghi\nj", fill("a bc defghi j", 4))
-	assert.Equal(t, "a b c", fill("a b c", 0))
-	assert.Equal(t, "", fill("", 4))
 }

@@ -3,7 +3,6 @@
 package ns
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"nsteps/common"
+	"nsteps/workshop/procs"
 )
 
 // colours tell the letters apart, beside the letters themselves. The first is none.
@@ -36,7 +36,7 @@ func paint(c *color.Color, text string) string {
 // letters gives each process the letter of its namespace of one kind, as 0 for A: equal
 // namespaces have equal letters, and that of the first process is A. It is -1 where the
 // kernel has no such namespaces.
-func letters(processes []*process, kind string) (letters []int) {
+func letters(processes []*procs.Details, kind string) (letters []int) {
 	seen := map[uint64]int{}
 	for _, p := range processes {
 		inode, ok := p.Namespaces[kind]
@@ -77,7 +77,7 @@ const (
 // table lays processes out beside each other, as many as so many columns have room for,
 // and the others beneath. Before is how the processes were, to mark what has changed; it
 // is nil if there is nothing to mark.
-func table(processes []*process, columns int, before map[int]*process) string {
+func table(processes []*procs.Details, columns int, before map[int]*procs.Details) string {
 	if columns <= 0 {
 		columns = roomy
 	}
@@ -93,7 +93,7 @@ func table(processes []*process, columns int, before map[int]*process) string {
 		}
 		rows[0], rows[1] = append(rows[0], pid), append(rows[1], command)
 	}
-	for _, kind := range kinds {
+	for _, kind := range procs.Kinds {
 		var row []cell
 		for i, n := range letters(processes, kind) {
 			p := processes[i]
@@ -137,7 +137,7 @@ func table(processes []*process, columns int, before map[int]*process) string {
 			case n == 0:
 				name = "PID"
 			case n > 1:
-				name = kinds[n-2]
+				name = procs.Kinds[n-2]
 			}
 			var line strings.Builder
 			for i := from; i < to; i++ {
@@ -160,25 +160,4 @@ func table(processes []*process, columns int, before map[int]*process) string {
 // fit returns a text in at most so many columns, but not less than a namespace takes.
 func fit(text string, columns int) string {
 	return runewidth.Truncate(text, max(columns, len("4026531836 A*")), "…")
-}
-
-// fill breaks a text into lines of at most so many columns, or as its words are long.
-func fill(text string, columns int) string {
-	if columns <= 0 {
-		return text
-	}
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		joined := cmp.Or(line, word)
-		if line != "" {
-			joined = line + " " + word
-		}
-		if line != "" && runewidth.StringWidth(joined) > columns {
-			lines = append(lines, line)
-			joined = word
-		}
-		line = joined
-	}
-	return strings.Join(append(lines, line), "\n")
 }

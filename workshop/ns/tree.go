@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/workshop/output"
+	"nsteps/workshop/procs"
 )
 
 // A node is a PID or USER namespace, as ioctl_nsfs(2) tells of it.
@@ -26,7 +28,7 @@ type node struct {
 
 // lineage returns the namespaces of these processes and the namespaces above them, in
 // the order in which they are come across. A process that has ended is left out.
-func lineage(processes []*process) (nodes []*node) {
+func lineage(processes []*procs.Details) (nodes []*node) {
 	for _, p := range processes {
 		for _, kind := range []string{"pid", "user"} {
 			fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", p.PID, kind), unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -84,7 +86,7 @@ type item struct {
 
 // tree draws the namespaces and the processes in them, into so many columns. Before is how
 // the processes were, to mark what is new; it is nil if there is nothing to mark.
-func tree(nodes []*node, processes []*process, columns int, before map[int]*process) string {
+func tree(nodes []*node, processes []*procs.Details, columns int, before map[int]*procs.Details) string {
 	var b strings.Builder
 	for _, kind := range []string{"pid", "user"} {
 		if kind == "user" {
@@ -99,8 +101,8 @@ func tree(nodes []*node, processes []*process, columns int, before map[int]*proc
 }
 
 // items returns the namespaces of one kind below a parent.
-func items(nodes []*node, processes []*process, kind string, parent uint64,
-	before map[int]*process) (all []*item) {
+func items(nodes []*node, processes []*procs.Details, kind string, parent uint64,
+	before map[int]*procs.Details) (all []*item) {
 	for _, n := range nodes {
 		if n.Kind != kind || n.Parent != parent {
 			continue
@@ -124,7 +126,7 @@ func items(nodes []*node, processes []*process, kind string, parent uint64,
 	return all
 }
 
-func describe(p *process, kind string, before map[int]*process) *item {
+func describe(p *procs.Details, kind string, before map[int]*procs.Details) *item {
 	i := &item{text: fmt.Sprintf("%d %s", p.PID, common.Printable(p.Command))}
 	if kind == "pid" && p.Inside != p.PID {
 		i.text += fmt.Sprintf(", PID %d inside", p.Inside)
@@ -146,7 +148,7 @@ func draw(b *strings.Builder, i *item, prefix, below string, columns int) {
 	if len(i.children) > 0 {
 		bar = "│ "
 	}
-	for n, line := range strings.Split(fill(i.text, room), "\n") {
+	for n, line := range strings.Split(output.Fill(i.text, room), "\n") {
 		if n > 0 {
 			prefix = below + bar
 		}

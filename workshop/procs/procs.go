@@ -1,9 +1,10 @@
 //go:build linux
 
-// Package procs reads the list of processes from /proc.
+// Package procs reads from /proc what processes there are, and what their namespaces are.
 package procs
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -16,6 +17,9 @@ type Process struct {
 	PID, Parent int    // as the PID namespace of /proc numbers them
 	Command     string // proc_pid_comm(5)
 	Terminal    bool   // it has a controlling terminal
+	Zombie      bool   // it has ended, and its parent has not waited for it yet
+	Kernel      bool   // it is a thread of the kernel
+	Start       uint64 // when it was started, in clock ticks after boot
 }
 
 // All is processes by their PIDs. They are read one after the other, so that a parent
@@ -29,14 +33,56 @@ func (p Process) IsStep() bool { return step.MatchString(p.Command) }
 
 // ByStep reports whether a step started the process, at whatever distance.
 func (all All) ByStep(pid int) bool {
+	_, ok := all.Step(pid)
+	return ok
+}
+
+// Step returns the nearest step that started the process, at whatever distance.
+func (all All) Step(pid int) (step Process, ok bool) {
 	for range all {
 		parent, ok := all[all[pid].Parent]
 		if !ok || parent.IsStep() {
-			return ok
+			return parent, ok
 		}
 		pid = parent.PID
 	}
+	return Process{}, false
+}
+
+// Below reports whether a process was started by another one, at whatever distance.
+func (all All) Below(pid, ancestor int) bool {
+	for range all {
+		p, ok := all[pid]
+		if !ok || p.Parent == ancestor {
+			return ok
+		}
+		pid = p.Parent
+	}
 	return false
+}
+
+// Newest returns the PID of the process that was started last of those wanted, 0 if there
+// is none.
+func (all All) Newest(wanted func(Process) bool) (pid int) {
+	for _, p := range all {
+		newer := cmp.Or(cmp.Compare(p.Start, all[pid].Start), cmp.Compare(p.PID, pid)) > 0
+		if wanted(p) && (pid == 0 || newer) {
+			pid = p.PID
+		}
+	}
+	return pid
+}
+
+// ParsePID reads a PID of a command line.
+func ParsePID(arg string) (int, error) {
+	pid, err := strconv.Atoi(arg)
+	switch {
+	case strings.HasPrefix(arg, "-"):
+		return 0, fmt.Errorf("options come first: %s", arg)
+	case err != nil || pid < 1:
+		return 0, fmt.Errorf("%q is no PID", arg)
+	}
+	return pid, nil
 }
 
 // Read returns all processes, and the PID of this one in /proc. That isn't getpid(2) if
@@ -55,22 +101,26 @@ func Read() (all All, self int, err error) {
 	}
 	all = All{}
 	for _, entry := range entries {
-		if strings.Trim(entry.Name(), "0123456789") != "" {
-			continue
-		}
-		stat, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
-		if err != nil {
-			continue // it has ended
-		}
-		if p, ok := parse(string(stat)); ok {
-			all[p.PID] = p
+		if pid, err := strconv.Atoi(entry.Name()); err == nil {
+			if p, ok := Stat(pid); ok {
+				all[pid] = p
+			}
 		}
 	}
 	return all, self, nil
 }
 
-// parse reads "PID (command) state PPID pgrp session tty ...". The command may hold
-// anything, parentheses too: proc_pid_stat(5).
+// Stat returns a process, unless it has ended.
+func Stat(pid int) (p Process, ok bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return p, false
+	}
+	return parse(string(stat))
+}
+
+// parse reads "PID (command) state PPID pgrp session tty tpgid flags ...", with the start
+// at the 22nd place. The command may hold anything, parentheses too: proc_pid_stat(5).
 func parse(stat string) (p Process, ok bool) {
 	pid, rest, found := strings.Cut(stat, " (")
 	end := strings.LastIndex(rest, ") ")
@@ -78,15 +128,19 @@ func parse(stat string) (p Process, ok bool) {
 		return p, false
 	}
 	fields := strings.Fields(rest[end+2:])
-	if len(fields) < 5 {
+	if len(fields) < 20 {
 		return p, false
 	}
-	var errs [3]error
+	const kernel = 0x00200000 // PF_KTHREAD of the kernel's sched.h, which ps(1) relies on too
+	var errs [5]error
 	var tty int
+	var flags uint64
 	p.Command = rest[:end]
 	p.PID, errs[0] = strconv.Atoi(pid)
 	p.Parent, errs[1] = strconv.Atoi(fields[1])
 	tty, errs[2] = strconv.Atoi(fields[4])
-	p.Terminal = tty != 0
-	return p, errs == [3]error{}
+	flags, errs[3] = strconv.ParseUint(fields[6], 10, 64)
+	p.Start, errs[4] = strconv.ParseUint(fields[19], 10, 64)
+	p.Terminal, p.Zombie, p.Kernel = tty != 0, strings.Contains("ZX", fields[0]), flags&kernel != 0
+	return p, errs == [5]error{}
 }

@@ -1,0 +1,53 @@
+//go:build linux
+
+// Package output is what the commands of workshop have in common in writing to a terminal.
+package output
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/sys/unix"
+)
+
+// Columns returns the columns of the terminal that stdout is, if it is one.
+func Columns() (columns int, terminal bool) {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, false
+	}
+	return int(size.Col), true
+}
+
+// Write writes a text to stdout.
+func Write(text string) error {
+	if _, err := os.Stdout.WriteString(text); err != nil {
+		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
+	}
+	return nil
+}
+
+// Fill breaks a text into lines of at most so many columns, or as its words are long.
+func Fill(text string, columns int) string {
+	if columns <= 0 {
+		return text
+	}
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		joined := cmp.Or(line, word)
+		if line != "" {
+			joined = line + " " + word
+		}
+		if line != "" && runewidth.StringWidth(joined) > columns {
+			lines = append(lines, line)
+			joined = word
+		}
+		line = joined
+	}
+	return strings.Join(append(lines, line), "\n")
+}

@@ -1,0 +1,258 @@
+//go:build linux
+
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+	"nsteps/workshop/procs"
+)
+
+// facts are what the kernel says of a process and of its host: that is the parent of the
+// step that started it, or this program if no step did.
+type facts struct {
+	PID        int                  `json:"pid"`     // as this /proc numbers it
+	Inside     int                  `json:"inside"`  // as its own PID namespace does
+	Command    string               `json:"command"` // proc_pid_comm(5)
+	Step       *step                `json:"step"`    // that started it
+	Child      int                  `json:"child"`   // of which it is the parent, as a step; or 0
+	Namespaces map[string]namespace `json:"namespaces"`
+	Init       int                  `json:"init"`   // PID 1 of its PID namespace, 0 if not to be seen
+	Others     int                  `json:"others"` // processes in its own PID namespace
+	Root       string               `json:"root"`   // directory
+	HostRoot   bool                 `json:"host_root"`
+	Proc       string               `json:"proc"`   // of which PID namespace its /proc is
+	Mounts     *comparison          `json:"mounts"` // in its own MNT namespace
+	Hostname   string               `json:"hostname"`
+	HostName   string               `json:"host_hostname"`
+	Links      []link               `json:"links"`   // in its own NET namespace
+	Queues     *queues              `json:"queues"`  // in its own IPC namespace
+	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
+	userns     bool                 // its user namespace isn't this program's
+}
+
+type step struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
+}
+
+type namespace struct {
+	Inode uint64 `json:"inode"`
+	Own   bool   `json:"own"`
+}
+
+type link struct {
+	Name string `json:"name"`
+	Up   bool   `json:"up"`
+}
+
+type queues struct {
+	SystemV int      `json:"system_v"`
+	POSIX   []string `json:"posix"`
+}
+
+// What the /proc is of that a process sees.
+const (
+	procOwn   = "own"   // of the PID namespace of the process
+	procHost  = "host"  // of the host's
+	procOther = "other" // of another one
+	procNone  = "none"  // there is none
+)
+
+var (
+	errKernel    = errors.New("it is a thread of the kernel, which no step starts")
+	errMeanwhile = errors.New("it has ended meanwhile")
+)
+
+// gather looks at a process. What may not be looked at is in Unknown; its error is of
+// one that can't be looked at at all.
+func gather(all procs.All, self, pid int) (*facts, error) {
+	p, ok := all[pid]
+	switch {
+	case !ok:
+		return nil, common.Failed("look at process", strconv.Itoa(pid), unix.ESRCH)
+	case p.Zombie:
+		return nil, common.Failed("look at process", strconv.Itoa(pid), procs.ErrEnded)
+	case p.Kernel:
+		return nil, common.Failed("look at process", fmt.Sprintf("%d, %s", pid, p.Command), errKernel)
+	}
+	f, err := read(all, self, p)
+	// All that was read is of one process if that still is the same.
+	if now, ok := procs.Stat(pid); !ok || now.Start != p.Start || now.Zombie {
+		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
+	}
+	return f, err
+}
+
+func read(all procs.All, self int, p procs.Process) (*facts, error) {
+	me, err := procs.Inspect(self)
+	if err != nil {
+		return nil, err
+	}
+	it, err := procs.Inspect(p.PID)
+	if err != nil {
+		return nil, err
+	}
+	f := &facts{PID: p.PID, Inside: it.Inside, Command: it.Command,
+		Namespaces: map[string]namespace{}, Unknown: map[string]string{},
+		userns: it.Namespaces["user"] != me.Namespaces["user"]}
+	host := me
+	if parent, ok := all.Step(p.PID); ok {
+		f.Step = &step{parent.PID, parent.Command}
+		if its, err := procs.Inspect(parent.PID); err == nil {
+			host = its
+		}
+	}
+	if p.IsStep() {
+		f.Child = all.Newest(func(q procs.Process) bool { return q.Parent == p.PID })
+	}
+	for kind, inode := range it.Namespaces {
+		f.Namespaces[kind] = namespace{inode, inode != host.Namespaces[kind]}
+	}
+	note := func(fact string, err error) {
+		if err != nil {
+			f.Unknown[fact] = err.Error()
+		}
+	}
+	if f.own("pid") {
+		note("others", f.population(all, self))
+	}
+	note("root", f.root(host.PID))
+	note("proc", f.proc(host.PID))
+	if f.own("mnt") {
+		note("mounts", f.mounts(host.PID))
+	}
+	for kind, fact := range map[string]string{"uts": "hostname", "net": "links", "ipc": "queues"} {
+		if kind != "uts" && !f.own(kind) {
+			continue
+		}
+		seen, err := ask(kind, it, me)
+		if err == nil && seen.Error != "" {
+			err = errors.New(seen.Error)
+		}
+		note(fact, err)
+		switch kind {
+		case "uts":
+			f.Hostname, f.HostName = seen.Hostname, seen.Hostname
+		case "net":
+			f.Links = seen.Links
+		case "ipc":
+			f.Queues = seen.Queues
+		}
+	}
+	if f.own("uts") {
+		seen, err := ask("uts", host, me)
+		note("hostname", err)
+		f.HostName = seen.Hostname
+	}
+	return f, nil
+}
+
+func (f *facts) own(kind string) bool { return f.Namespaces[kind].Own }
+
+// population counts the other processes of the PID namespace, without this one, which only
+// looks. Of those that may not be looked at, the ones that the process started may be in it.
+func (f *facts) population(all procs.All, self int) (hidden error) {
+	if f.Inside == 1 {
+		f.Init = f.PID
+	}
+	for pid, p := range all {
+		if pid == f.PID || pid == self || p.Zombie || p.Kernel {
+			continue
+		}
+		inode, err := procs.Namespace(pid, "pid")
+		switch {
+		case errors.Is(err, unix.EACCES) && all.Below(pid, f.PID):
+			hidden = procs.Explain(pid, err)
+		case err != nil || inode != f.Namespaces["pid"].Inode:
+		default:
+			f.Others++
+			if d, err := procs.Inspect(pid); err == nil && d.Inside == 1 {
+				f.Init = pid
+			}
+		}
+	}
+	return hidden
+}
+
+func file(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }
+
+func (f *facts) root(host int) (err error) {
+	var its, hosts unix.Stat_t
+	if f.Root, err = os.Readlink(file(f.PID, "root")); err != nil {
+		return err
+	}
+	if err := unix.Stat(file(f.PID, "root/"), &its); err != nil {
+		return common.Failed("stat", file(f.PID, "root"), err)
+	}
+	if err := unix.Stat(file(host, "root/"), &hosts); err != nil {
+		return common.Failed("stat", file(host, "root"), err)
+	}
+	f.HostRoot = its.Dev == hosts.Dev && its.Ino == hosts.Ino
+	return nil
+}
+
+// proc finds out of which PID namespace the /proc is that the process sees. PID 1 in
+// there is PID 1 of that namespace.
+func (f *facts) proc(host int) error {
+	name := file(f.PID, "root/proc")
+	dir, err := unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+		f.Proc = procNone
+		return nil
+	}
+	if err != nil {
+		return common.Failed("open", name, err)
+	}
+	defer unix.Close(dir)
+	var system unix.Statfs_t
+	var its, hosts unix.Stat_t
+	if err := errors.Join(unix.Fstatfs(dir, &system), unix.Fstat(dir, &its)); err != nil {
+		return common.Failed("stat", name, err)
+	}
+	if system.Type != unix.PROC_SUPER_MAGIC {
+		f.Proc = procNone
+		return nil
+	}
+	same := unix.Stat(file(host, "root/proc/"), &hosts) == nil && its.Dev == hosts.Dev
+	target := make([]byte, 64)
+	n, err := unix.Readlinkat(dir, "1/ns/pid", target)
+	switch {
+	case err == nil && string(target[:n]) == fmt.Sprintf("pid:[%d]", f.Namespaces["pid"].Inode):
+		f.Proc = procOwn
+	case same: // whose PID 1 only root may look at
+		f.Proc = procHost
+	case err == nil || err == unix.ENOENT: // its PID 1 has ended
+		f.Proc = procOther
+	default:
+		return common.Failed("readlink", name+"/1/ns/pid", err)
+	}
+	return nil
+}
+
+func (f *facts) mounts(host int) error {
+	its, err := os.ReadFile(file(f.PID, "mountinfo"))
+	if err != nil {
+		return err
+	}
+	hosts, err := os.ReadFile(file(host, "mountinfo"))
+	if err != nil {
+		return err
+	}
+	root := "/"
+	if !f.HostRoot && f.Root != "" {
+		root = f.Root
+	}
+	f.Mounts = compare(parseMounts(string(its)), parseMounts(string(hosts)), root)
+	return nil
+}
+
+// denied reports whether an error says that somebody else may.
+func denied(err error) bool { return errors.Is(err, fs.ErrPermission) }

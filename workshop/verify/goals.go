@@ -1,0 +1,258 @@
+//go:build linux
+
+package verify
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A goal is the exercise of a chapter: to get a process that all of it applies to. What
+// a check takes for granted is checked before it.
+type goal struct {
+	step   string
+	title  string
+	checks []check
+}
+
+// A check is one thing that has to hold.
+type check struct {
+	text  string
+	fact  string // without which nobody can tell, as facts.Unknown names it
+	holds func(*facts) bool
+	why   func(*facts) string // it doesn't hold, behind the text; may be nil
+	hint  string
+	then  command // the stronger hint
+}
+
+// A command is one for a person to type.
+type command struct {
+	program string // of this suite, or "" for a command to be typed inside
+	args    string
+}
+
+var goals = []goal{
+	{"step1-pid", "PID", []check{
+		own("pid", command{"step1-pid", "-p bash"}),
+		{text: "PID 1 of that namespace",
+			holds: func(f *facts) bool { return f.own("pid") && f.Inside == 1 },
+			why: func(f *facts) string {
+				if !f.own("pid") {
+					return ""
+				}
+				return fmt.Sprintf("it is PID %d", f.Inside)
+			},
+			hint: "PID 1 is the command that the step was given, not what that one has started.",
+			then: command{"step1-pid", "-p bash"}},
+		{text: "another process in that namespace", fact: "others",
+			holds: func(f *facts) bool { return f.own("pid") && f.Others > 0 },
+			hint:  "PID 1 is alone in there. Let it start something that stays, in the background.",
+			then:  command{"", "sleep 1000 &"}},
+	}},
+	{"step2-mnt", "MNT", []check{
+		own("pid", command{"step2-mnt", "-pm bash"}),
+		own("mnt", command{"step2-mnt", "-pm bash"}),
+		properProc(command{"", "mount -t proc proc /proc"}),
+		{text: "no mount in a peer group with one of the host's", fact: "mounts",
+			holds: func(f *facts) bool { return f.Mounts != nil && len(f.Mounts.Shared) == 0 },
+			why: func(f *facts) string {
+				if f.Mounts == nil {
+					return ""
+				}
+				return list(f.Mounts.Shared)
+			},
+			hint: "What is mounted below these would appear on the host too. Their propagation can be " +
+				"changed: mount_namespaces(7).",
+			then: command{"", "mount --make-rprivate /"}},
+		{text: "a mount that the host hasn't, beside /proc", fact: "mounts",
+			holds: func(f *facts) bool { return len(f.addedMounts()) > 0 },
+			hint: "Mount something in there, and look for it on the host. A tmpfs takes no disk, and any " +
+				"directory to be mounted on.",
+			then: command{"", "mount -t tmpfs none /mnt"}},
+	}},
+	{"step3-uts", "UTS", []check{
+		own("uts", command{"step3-uts", "-u box bash"}),
+		{text: "a hostname that isn't the host's", fact: "hostname",
+			holds: func(f *facts) bool {
+				return f.own("uts") && f.Unknown["hostname"] == "" && f.Hostname != f.HostName
+			},
+			hint: "A new UTS namespace begins with a copy of the hostname. It can be changed, from inside.",
+			then: command{"", "hostname box"}},
+	}},
+	{"step4-net", "NET", []check{
+		own("net", command{"step4-net", "-n bash"}),
+		{text: "lo is up", fact: "links",
+			holds: func(f *facts) bool { return f.loUp() },
+			hint:  "A new NET namespace has one link, and that is down: ip link, inside, shows it.",
+			then:  command{"", "ip link set lo up"}},
+	}},
+	{"step5-ipc", "IPC", []check{
+		own("ipc", command{"step5-ipc", "-i yes bash"}),
+		{text: "a message queue in it", fact: "queues",
+			holds: func(f *facts) bool { return f.Queues != nil && f.Queues.SystemV+len(f.Queues.POSIX) > 0 },
+			hint: "A new IPC namespace has none. ipcs -q, inside, lists those of System V; a command like it " +
+				"makes one.",
+			then: command{"", "ipcmk -Q"}},
+	}},
+	{"step6-chroot", "chroot", []check{
+		{text: "a root directory that isn't the host's", fact: "root",
+			holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
+			hint: "It takes an option of step6-chroot, and a directory with a shell and its libraries in it: " +
+				"\"make jail\" fills one.",
+			then: jailed},
+		{text: "PID, MNT, UTS, NET and IPC namespaces of its own",
+			holds: func(f *facts) bool { return len(f.missing()) == 0 },
+			why:   func(f *facts) string { return "not " + strings.Join(f.missing(), " ") },
+			hint:  "step6-chroot has an option for each namespace: --help lists them. In one command they add up.",
+			then:  jailed},
+		properProc(jailed),
+	}},
+}
+
+var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash"}
+
+// own is the check for a namespace of its own.
+func own(kind string, then command) check {
+	return check{
+		text:  fmt.Sprintf("%s namespace of its own", article(strings.ToUpper(kind))),
+		holds: func(f *facts) bool { return f.own(kind) },
+		hint: fmt.Sprintf("Its %s namespace is the host's. An option of %s makes a new one: --help lists them.",
+			strings.ToUpper(kind), then.program),
+		then: then,
+	}
+}
+
+func article(kind string) string {
+	if kind == "IPC" {
+		return "an " + kind
+	}
+	return "a " + kind
+}
+
+// properProc is the check for a /proc by which ps(1) tells the truth.
+func properProc(then command) check {
+	return check{
+		text: "a /proc that is of its own PID namespace", fact: "proc",
+		holds: func(f *facts) bool { return f.own("pid") && f.Proc == procOwn },
+		why: func(f *facts) string {
+			return map[string]string{procHost: "it is the host's", procOther: "it is of another one",
+				procNone: "there is none"}[f.Proc]
+		},
+		hint: "ps reads /proc, and a proc shows the PID namespace of whoever mounted it. It takes one that was " +
+			"mounted from inside.",
+		then: then,
+	}
+}
+
+// missing returns which of the five namespaces aren't its own.
+func (f *facts) missing() (kinds []string) {
+	for _, kind := range []string{"pid", "mnt", "uts", "net", "ipc"} {
+		if !f.own(kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
+}
+
+// addedMounts returns those of its own that aren't its /proc.
+func (f *facts) addedMounts() (mounts []mount) {
+	if f.Mounts == nil {
+		return nil
+	}
+	for _, m := range f.Mounts.Own {
+		if m.Point != "/proc" || m.Type != "proc" {
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts
+}
+
+func (f *facts) loUp() bool {
+	for _, l := range f.Links {
+		if l.Name == "lo" && l.Up {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the goal of a step, which has three names: 4, net and step4-net.
+func find(step string) (*goal, error) {
+	var known []string
+	for i, g := range goals {
+		number, short, _ := strings.Cut(strings.TrimPrefix(g.step, "step"), "-")
+		if step == number || step == short || step == g.step {
+			return &goals[i], nil
+		}
+		known = append(known, number+" ("+short+")")
+	}
+	return nil, fmt.Errorf("no step %q; there are %s", step, strings.Join(known, ", "))
+}
+
+// number is that of the step and its chapter.
+func (g *goal) number() string { return g.step[len("step"):][:1] }
+
+// verify is the command that looks at a process.
+func (g *goal) verify(pid int) command {
+	return command{"workshop", fmt.Sprintf("verify %s %d", g.number(), pid)}
+}
+
+// What became of a check.
+const (
+	met     = "met"
+	unmet   = "not met"
+	unknown = "unknown"
+)
+
+// A verdict is what becomes of a goal.
+type verdict struct {
+	Result string   `json:"result"`
+	Checks []result `json:"checks"`
+	hint   string
+	then   command
+}
+
+type result struct {
+	Text   string `json:"text"`
+	Result string `json:"result"`
+}
+
+// judge looks for what there is to do. The hint is for the first check that isn't met.
+func (g *goal) judge(f *facts) (v verdict) {
+	v.Result = met
+	for _, c := range g.checks {
+		r := result{c.text, unmet}
+		switch {
+		case c.holds(f):
+			r.Result = met
+		case c.fact != "" && f.Unknown[c.fact] != "":
+			r.Result = unknown
+		case c.why != nil && c.why(f) != "":
+			r.Text += ": " + c.why(f)
+		}
+		if r.Result == unmet && v.Result != unmet {
+			v.hint, v.then = c.hint, c.then
+		}
+		if r.Result == unmet || v.Result == met {
+			v.Result = r.Result
+		}
+		v.Checks = append(v.Checks, r)
+	}
+	if v.Result == unmet && f.Child != 0 {
+		v.hint = fmt.Sprintf("This is the parent, which stays outside. Its child is process %d.", f.Child)
+		v.then = g.verify(f.Child)
+	}
+	if v.Result == unmet && g.step == "step1-pid" && f.own("pid") && f.Inside != 1 && f.Init != 0 {
+		v.then = g.verify(f.Init)
+	}
+	return v
+}
+
+// list names at most so many things that a person can take them in.
+func list(words []string) string {
+	const most = 4
+	if len(words) > most+1 {
+		return strings.Join(words[:most], " ") + fmt.Sprintf(" and %d more", len(words)-most)
+	}
+	return strings.Join(words, " ")
+}

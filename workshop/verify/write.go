@@ -1,0 +1,236 @@
+//go:build linux
+
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"nsteps/common"
+	"nsteps/workshop/output"
+	"nsteps/workshop/procs"
+)
+
+// A report is what a person gets to read.
+type report struct {
+	*goal
+	facts   *facts
+	verdict verdict
+	me      person
+	strong  bool // the stronger hint
+	asked   bool // for this very process
+}
+
+const (
+	usual  = 80 // columns, also where there is no terminal
+	narrow = 40 // columns, below which what is behind a label goes beneath it
+	label  = 10 // columns of "hostname: "
+)
+
+var (
+	bold  = color.New(color.Bold)
+	marks = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
+	hues  = map[string]*color.Color{met: color.New(color.FgGreen), unmet: color.New(color.FgRed),
+		unknown: color.New(color.FgYellow)}
+	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "can't be told"}
+)
+
+// text returns the report for a terminal of so many columns, 0 if it is none. Commands are
+// never broken: they can be copied.
+func (r *report) text(columns int) string {
+	if columns <= 0 || columns > usual {
+		columns = usual
+	}
+	var b strings.Builder
+	b.WriteString(bold.Sprint(indent("", r.facts.headline(), columns)) + "\n")
+	for _, line := range r.facts.lines() {
+		name, text := line[0]+":", common.Printable(line[1])
+		if columns < narrow {
+			fmt.Fprintf(&b, "  %s\n%s\n", name, indent("    ", text, columns))
+			continue
+		}
+		fmt.Fprintf(&b, "  %-*s%s\n", label, name,
+			indent(strings.Repeat(" ", 2+label), text, columns)[2+label:])
+	}
+	end := verdicts[r.verdict.Result]
+	title := indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.number(), r.title, end), columns)
+	if start, ok := strings.CutSuffix(title, end); ok { // it isn't broken
+		title = start + hues[r.verdict.Result].Sprint(end)
+	}
+	b.WriteString(title + "\n")
+	for _, c := range r.verdict.Checks {
+		fmt.Fprintf(&b, "  %s %s\n", hues[c.Result].Sprint(marks[c.Result]),
+			indent("    ", common.Printable(c.Text), columns)[4:])
+	}
+	switch r.verdict.Result {
+	case unmet:
+		fmt.Fprintf(&b, "  %s\n", indent("    ", "hint: "+r.verdict.hint, columns)[4:])
+		where, then := "more", r.me.line(r.again(), nil)
+		if r.strong {
+			where, then = "type "+r.verdict.then.where(), r.me.line(r.verdict.then, r.facts)
+		}
+		fmt.Fprintf(&b, "  %s: %s\n", where, bold.Sprint(then))
+	case unknown:
+		if advice := r.me.elevate(r.goal, r.facts.PID); advice != "" {
+			b.WriteString("  " + advice + "\n")
+		}
+	}
+	return b.String()
+}
+
+// again is the command that asks for the stronger hint.
+func (r *report) again() command {
+	args := "verify -H " + r.number()
+	if r.asked {
+		args += fmt.Sprintf(" %d", r.facts.PID)
+	}
+	return command{"workshop", args}
+}
+
+// where says in which terminal a command is typed.
+func (c command) where() string {
+	if c.program == "" {
+		return "inside"
+	}
+	return "on the host"
+}
+
+// indent breaks a text into lines of at most so many columns, all of them indented.
+func indent(prefix, text string, columns int) string {
+	lines := strings.Split(output.Fill(text, max(columns-len(prefix), 1)), "\n")
+	return prefix + strings.Join(lines, "\n"+prefix)
+}
+
+func (f *facts) headline() string {
+	line := fmt.Sprintf("process %d, %s, ", f.PID, common.Printable(f.Command))
+	if f.Step == nil {
+		return line + "started by no step"
+	}
+	return line + fmt.Sprintf("started by %s (%d)", common.Printable(f.Step.Name), f.Step.PID)
+}
+
+// lines are the facts, each with a name.
+func (f *facts) lines() [][2]string {
+	const hosts = "the host's"
+	var own, shared []string
+	for _, kind := range procs.Kinds {
+		switch ns, ok := f.Namespaces[kind]; {
+		case ok && ns.Own:
+			own = append(own, fmt.Sprintf("%s:[%d]", kind, ns.Inode))
+		case ok:
+			shared = append(shared, kind)
+		}
+	}
+	lines := [][2]string{
+		{"own", cmp.Or(strings.Join(own, " "), "none")},
+		{"shared", cmp.Or(strings.Join(shared, " "), "none")},
+	}
+	add := func(name, fact, text string) {
+		if err := f.Unknown[fact]; err != "" {
+			text = strings.TrimPrefix(text+", "+err, ", ")
+		}
+		lines = append(lines, [2]string{name, text})
+	}
+
+	if f.own("pid") {
+		text := fmt.Sprintf("PID %d", f.Inside)
+		switch {
+		case f.Others > 1:
+			text += fmt.Sprintf(", with %d others", f.Others)
+		case f.Others == 1:
+			text += ", with 1 other"
+		case f.Unknown["others"] == "":
+			text += ", alone"
+		}
+		add("inside", "others", text)
+	}
+	root := f.Root
+	if f.HostRoot {
+		root += " (" + hosts + ")"
+	}
+	add("root", "root", root)
+	add("/proc", "proc", map[string]string{procOwn: "of its PID namespace", procHost: hosts,
+		procOther: "of another PID namespace", procNone: "none"}[f.Proc])
+	text := hosts
+	if m := f.Mounts; m != nil {
+		var added []string
+		for _, o := range m.Own {
+			added = append(added, o.Point+" ("+o.Type+")")
+		}
+		text = fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(list(added), "none"))
+		if len(m.Shared) > 0 {
+			text += ", in a peer group with the host's are " + list(m.Shared)
+		}
+	} else if f.own("mnt") {
+		text = ""
+	}
+	add("mounts", "mounts", text)
+	switch text = f.Hostname; {
+	case f.Unknown["hostname"] != "":
+		text = ""
+	case !f.own("uts"):
+		text += " (" + hosts + ")"
+	case f.HostName != text:
+		text += " (the host's is " + f.HostName + ")"
+	}
+	add("hostname", "hostname", text)
+	if text = hosts; f.own("net") {
+		var links []string
+		for _, l := range f.Links {
+			links = append(links, l.Name+map[bool]string{true: " up", false: " down"}[l.Up])
+		}
+		text = ""
+		if f.Links != nil {
+			text = cmp.Or(strings.Join(links, ", "), "none")
+		}
+	}
+	add("links", "links", text)
+	if text = hosts; f.own("ipc") {
+		text = f.Queues.String()
+	}
+	add("queues", "queues", text)
+	return lines
+}
+
+func (q *queues) String() string {
+	var kinds []string
+	switch {
+	case q == nil:
+		return ""
+	case q.SystemV > 0:
+		kinds = append(kinds, fmt.Sprintf("%d of System V", q.SystemV))
+	}
+	if len(q.POSIX) > 0 {
+		kinds = append(kinds, "POSIX "+list(q.POSIX))
+	}
+	return cmp.Or(strings.Join(kinds, ", "), "none")
+}
+
+func (r *report) json() string {
+	type typed struct {
+		Where string `json:"where"`
+		Line  string `json:"line"`
+	}
+	out := struct {
+		Step string `json:"step"`
+		verdict
+		Hint    string `json:"hint,omitempty"`
+		Command *typed `json:"command,omitempty"` // with --hint
+		Process *facts `json:"process"`
+	}{r.step, r.verdict, r.verdict.hint, nil, r.facts}
+	if r.strong && r.verdict.hint != "" {
+		out.Command = &typed{r.verdict.then.where(), r.me.line(r.verdict.then, r.facts)}
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(out); err != nil {
+		panic(err) // numbers and strings can be marshalled
+	}
+	return b.String()
+}
