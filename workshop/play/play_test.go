@@ -139,7 +139,7 @@ func TestBadInput(t *testing.T) {
 		args, want string
 		status     int
 	}{
-		{"nine", "workshop: no chapter nine; there are 1-pid, ", 125},
+		{"nine", "workshop: no chapter nine; there are 0-setup, 1-pid, ", 125},
 		{"1 2", "workshop: one chapter, and options before it: 2", 125},
 		{"--section x 1", "workshop: chapter 1-pid has no section x; there are ", 125},
 		{"--section Inside", "workshop: --section takes a chapter, too", 125},

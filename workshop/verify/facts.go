@@ -225,6 +225,8 @@ func (f *facts) proc(host int) error {
 	target := make([]byte, 64)
 	n, err := unix.Readlinkat(dir, "1/ns/pid", target)
 	switch {
+	case same && !f.own("pid"):
+		f.Proc = procHost
 	case err == nil && string(target[:n]) == fmt.Sprintf("pid:[%d]", f.Namespaces["pid"].Inode):
 		f.Proc = procOwn
 	case same: // whose PID 1 only root may look at
