@@ -360,5 +360,12 @@ func TestRead(t *testing.T) {
 	all, err := read(docs.FS)
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
-	assert.Equal(t, "1-pid", all[0].Name)
+	assert.Equal(t, "0-setup", all[0].Name)
+	six, err := choose(all, nil)
+	require.NoError(t, err)
+	var names []string
+	for _, ch := range six {
+		names = append(names, ch.Name)
+	}
+	assert.Equal(t, []string{"1-pid", "2-mnt", "3-uts", "4-net", "5-ipc", "6-chroot"}, names)
 }
