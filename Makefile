@@ -21,7 +21,7 @@ build: ## build the programs into bin/
 	@mkdir -p $(BIN)
 	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(PROGRAMS))
 
-demo: build ## play the chapters of the six steps, host beside inside
+demo: build ## play the chapters of the six steps, host and inside in turn
 	@$(BIN)/workshop doctor || true # what can't run is named first, with its mend
 	@$(BIN)/workshop play --auto
 

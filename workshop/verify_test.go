@@ -212,8 +212,8 @@ goal of chapter 6, chroot: met
 goal of chapter 2, MNT: not yet
   ✗ a PID namespace of its own
   ✗ a MNT namespace of its own
-  ✗ a /proc that is of its own PID namespace: it is the host's
   ✗ no mount in a peer group with one of the host's
+  ✗ a /proc that is of its own PID namespace: it is the host's
   ✗ a mount that the host hasn't, beside /proc
   hint: Its PID namespace is the host's. An option of step2-mnt makes a new
     one: --help lists them.

@@ -13,6 +13,9 @@
 //	text input TERMINAL    a line for a program that is running in that terminal and asks
 //	text key TERMINAL      a key for it: Ctrl-C, Ctrl-D, Ctrl-Z or Ctrl-\
 //
+// What is behind a fence can't be seen on a rendered page: so a line **host** or **inside**
+// stands before each block that is typed.
+//
 // Commands without an output print nothing. They have to end, but for the last of a block
 // with the word running, or with an input or a key behind it for its terminal: that one
 // has to print its output. All of it is executed in the order of the page, the answers in
@@ -152,7 +155,11 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		}
 		return ast.WalkSkipChildren, nil
 	case *ast.Paragraph:
-		if prose := plain(n, p.page); prose != "" && p.folded == 0 && n.Parent().Kind() == ast.KindDocument {
+		prose := plain(n, p.page)
+		if prose == Host || prose == Inside {
+			return ast.WalkSkipChildren, nil // a label, see block
+		}
+		if prose != "" && p.folded == 0 && n.Parent().Kind() == ast.KindDocument {
 			return ast.WalkSkipChildren, p.add(n, Part{Prose: prose})
 		}
 	case *ast.HTMLBlock:
@@ -225,6 +232,11 @@ func (p *reader) block(n *ast.FencedCodeBlock) error {
 		return fail("an empty block")
 	}
 	step.Terminal = info[0]
+	if label := n.PreviousSibling(); label != nil && label.Kind() == ast.KindParagraph {
+		if text := plain(label, p.page); (text == Host || text == Inside) && text != step.Terminal {
+			return fail("it is for the terminal %s, and the label says %s", step.Terminal, text)
+		}
+	}
 	if step.Kind != Commands && len(step.Lines) > 1 {
 		return fail("%d lines of %s: each is a block, with its output", len(step.Lines), step.Kind)
 	}

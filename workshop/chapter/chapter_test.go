@@ -102,6 +102,7 @@ func TestParseErrors(t *testing.T) {
 		{"# T\n\n'''sh\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
 		{"# T\n\n'''sh outside\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
 		{"# T\n\n'''sh host inside\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
+		{"# T\n\n**inside**\n'''sh host\ntrue\n'''", "page.md:4: it is for the terminal host, and the label says inside"},
 		{"# T\n\n'''bash host\ntrue\n'''", `page.md:3: a block "bash": commands are of "sh host" or "sh inside"`},
 		{"# T\n\n'''text outptu\ntrue\n'''", `page.md:3: a block "text outptu": there are output, input and key`},
 		{"# T\n\n'''sh host\n'''", "page.md:3: an empty block"},

@@ -44,6 +44,10 @@ func TestChapters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, err := Parse("docs/"+name, page)
 			require.NoError(t, err)
+			lines := strings.Split(string(page), "\n")
+			for _, step := range c.Steps() {
+				assert.Equal(t, "**"+step.Terminal+"**", lines[step.At-3], "docs/%s:%d", name, step.At)
+			}
 			if len(c.Steps()) == 0 || name == "binlibdepcp.md" { // that one's test is beside its command
 				return
 			}

@@ -168,7 +168,6 @@ type start struct {
 	// What execve(2) takes.
 	path       *byte
 	argv, envv **byte
-	mask       unix.Sigset_t
 }
 
 const (
@@ -193,18 +192,19 @@ func (s *start) run(args ...string) error {
 	if s.path, err = unix.BytePtrFromString("/proc/self/exe"); err != nil {
 		return err
 	}
-	// No signal may have a handler of Go run in the clone; and PDEATHSIG is of this thread.
+	// No signal may have a handler of Go run in the clone, so that it has all of them blocked,
+	// until its end: that takes milliseconds. PDEATHSIG is of this thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var all unix.Sigset_t
+	var all, mask unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]
 	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &s.mask); err != nil {
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &mask); err != nil {
 		return err
 	}
 	pid, errno := s.clone()
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &s.mask, nil); err != nil {
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
 		return err
 	}
 	if errno != 0 {
@@ -242,8 +242,6 @@ func (s *start) clone() (pid uintptr, errno unix.Errno) {
 		f[0] = stageExec
 		_, _, _ = unix.RawSyscall(unix.SYS_DUP3, s.out, 1, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
-		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-			uintptr(unsafe.Pointer(&s.mask)), 0, unsafe.Sizeof(kernelMask), 0, 0)
 		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(s.path)),
 			uintptr(unsafe.Pointer(s.argv)), uintptr(unsafe.Pointer(s.envv)))
 	}
@@ -253,6 +251,3 @@ func (s *start) clone() (pid uintptr, errno unix.Errno) {
 		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}
 }
-
-// kernelMask has the size of a signal mask for the kernel, which the C library's is not.
-const kernelMask = uint64(0)

@@ -52,7 +52,7 @@ var goals = []goal{
 	{"step2-mnt", "MNT", []check{
 		own("pid", command{"step2-mnt", "-pm bash"}),
 		own("mnt", command{"step2-mnt", "-pm bash"}),
-		properProc(command{"", "mount -t proc proc /proc"}),
+		// Before any mount: it would be the host's too.
 		{text: "no mount in a peer group with one of the host's", fact: "mounts",
 			holds: func(f *facts) bool { return f.Mounts != nil && len(f.Mounts.Shared) == 0 },
 			why: func(f *facts) string {
@@ -64,6 +64,7 @@ var goals = []goal{
 			hint: "What is mounted below these would appear on the host too. Their propagation can be " +
 				"changed: mount_namespaces(7).",
 			then: command{"", "mount --make-rprivate /"}},
+		properProc(command{"", "mount -t proc proc /proc"}),
 		{text: "a mount that the host hasn't, beside /proc", fact: "mounts",
 			holds: func(f *facts) bool { return len(f.addedMounts()) > 0 },
 			hint: "Mount something in there, and look for it on the host. A tmpfs takes no disk, and any " +

@@ -13,6 +13,7 @@ type mount struct {
 
 	device, root string
 	group        string // the peer group, "" if it is in none
+	master       string // the one that it is a slave of, or ""
 }
 
 // unescape is for what the kernel writes in octal: proc_pid_mounts(5).
@@ -31,6 +32,9 @@ func parseMounts(mountinfo string) (mounts []mount) {
 		for _, field := range fields[6:] {
 			if group, ok := strings.CutPrefix(field, "shared:"); ok {
 				m.group = group
+			}
+			if group, ok := strings.CutPrefix(field, "master:"); ok {
+				m.master = group
 			}
 		}
 		mounts = append(mounts, m)
@@ -53,8 +57,10 @@ func compare(mounts, host []mount, root string) *comparison {
 	there, groups := map[key]int{}, map[string]bool{}
 	for _, m := range host {
 		there[key{m.device, m.root, m.Point}]++
-		if m.group != "" {
-			groups[m.group] = true
+		for _, group := range []string{m.group, m.master} {
+			if group != "" {
+				groups[group] = true
+			}
 		}
 	}
 	c := &comparison{Count: len(mounts), Own: []mount{}, Shared: []string{}}

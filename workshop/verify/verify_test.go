@@ -114,19 +114,21 @@ func TestJudge(t *testing.T) {
 		{"a step that is PID 1", "1", func(f *facts) { f.Child = 99 }, "✓✓✓", ""},
 
 		{"nothing of its own", "2", shares("pid", "mnt"), "✗✗✗✗✗", mnt},
-		{"the host's MNT namespace", "2", shares("mnt"), "✓✗✓✗✗", mnt},
-		{"the host's PID namespace", "2", shares("pid"), "✗✓✗✓✓", mnt},
-		{"the host's proc", "2", func(f *facts) { f.Proc = procHost }, "✓✓✗✓✓", " mount -t proc proc /proc"},
-		{"another proc", "2", func(f *facts) { f.Proc = procOther }, "✓✓✗✓✓", " mount -t proc proc /proc"},
-		{"no proc", "2", func(f *facts) { f.Proc = procNone }, "✓✓✗✓✓", " mount -t proc proc /proc"},
-		{"a hidden proc", "2", func(f *facts) { f.Proc = ""; f.Unknown["proc"] = "EACCES" }, "✓✓?✓✓", ""},
+		{"the host's MNT namespace", "2", shares("mnt"), "✓✗✗✓✗", mnt},
+		{"the host's PID namespace", "2", shares("pid"), "✗✓✓✗✓", mnt},
+		{"the host's proc", "2", func(f *facts) { f.Proc = procHost }, "✓✓✓✗✓", " mount -t proc proc /proc"},
+		{"another proc", "2", func(f *facts) { f.Proc = procOther }, "✓✓✓✗✓", " mount -t proc proc /proc"},
+		{"no proc", "2", func(f *facts) { f.Proc = procNone }, "✓✓✓✗✓", " mount -t proc proc /proc"},
+		{"a hidden proc", "2", func(f *facts) { f.Proc = ""; f.Unknown["proc"] = "EACCES" }, "✓✓✓?✓", ""},
 		{"no other mount", "2", func(f *facts) { f.Mounts.Own = f.Mounts.Own[:1] }, "✓✓✓✓✗", " mount -t tmpfs none /mnt"},
 		{"another proc at another place", "2", func(f *facts) { f.Mounts.Own[1] = mount{Point: "/mnt", Type: "proc"} }, "✓✓✓✓✓", ""},
 		{"a tmpfs over /proc", "2", func(f *facts) { f.Mounts.Own[1] = mount{Point: "/proc", Type: "tmpfs"} }, "✓✓✓✓✓", ""},
-		{"a leak", "2", func(f *facts) { f.Mounts.Shared = []string{"/"} }, "✓✓✓✗✓", " mount --make-rprivate /"},
-		{"a leak, before it is used", "2", func(f *facts) { f.Mounts.Shared, f.Mounts.Own = []string{"/"}, nil }, "✓✓✓✗✗", " mount --make-rprivate /"},
-		{"hidden mounts", "2", func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" }, "✓✓✓??", ""},
-		{"hidden mounts, and no proc", "2", func(f *facts) { f.Mounts, f.Proc = nil, procNone; f.Unknown["mounts"] = "EACCES" }, "✓✓✗??", " mount -t proc proc /proc"},
+		{"a leak", "2", func(f *facts) { f.Mounts.Shared = []string{"/"} }, "✓✓✗✓✓", " mount --make-rprivate /"},
+		{"a leak, before it is used", "2", func(f *facts) { f.Mounts.Shared, f.Mounts.Own = []string{"/"}, nil }, "✓✓✗✓✗", " mount --make-rprivate /"},
+		{"a leak, and the host's proc", "2", func(f *facts) { f.Mounts.Shared, f.Proc = []string{"/"}, procHost }, "✓✓✗✗✓",
+			" mount --make-rprivate /"},
+		{"hidden mounts", "2", func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" }, "✓✓?✓?", ""},
+		{"hidden mounts, and no proc", "2", func(f *facts) { f.Mounts, f.Proc = nil, procNone; f.Unknown["mounts"] = "EACCES" }, "✓✓?✗?", " mount -t proc proc /proc"},
 
 		{"the host's UTS namespace", "3", shares("uts"), "✗✗", "step3-uts -u box bash"},
 		{"the host's name", "3", func(f *facts) { f.Hostname = f.HostName }, "✓✗", " hostname box"},
@@ -185,11 +187,18 @@ const hostMounts = `22 27 0:21 / /proc rw,relatime shared:5 - proc proc rw
 bad line
 `
 
+// The host receives from a group that it is a slave of.
+func TestCompareSlave(t *testing.T) {
+	inside, host := "27 1 254:0 / / rw shared:1 - ext4 x rw\n", "27 1 254:0 / / rw master:1 - ext4 x rw\n"
+	assert.Equal(t, []string{"/"}, compare(parseMounts(inside), parseMounts(host), "/").Shared)
+	assert.Empty(t, compare(parseMounts(host), parseMounts(inside), "/").Shared)
+}
+
 func TestCompare(t *testing.T) {
 	host := parseMounts(hostMounts)
 	require.Len(t, host, 4)
 	assert.Equal(t, mount{Point: "/my disk", Type: "tmpfs", device: "0:27", root: "/"}, host[2])
-	assert.Equal(t, mount{Point: "/data", Type: "ext4", device: "254:0", root: "/srv", group: "9"}, host[3])
+	assert.Equal(t, mount{Point: "/data", Type: "ext4", device: "254:0", root: "/srv", group: "9", master: "1"}, host[3])
 	private := strings.NewReplacer(" shared:5", "", " shared:1", "", " shared:9", "").Replace(hostMounts)
 	for name, test := range map[string]struct {
 		mounts, root string
