@@ -109,7 +109,7 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\nbox/a is a mountpoint\n", "\nbox\n", "\nParent: received message: hello from inside\n",
-		"\nParent: no message: none can come any more\n",
+		"\nParent: no message: none can come any more\n", "\n> package main\n",
 	} {
 		assert.Contains(t, string(out), want)
 	}

@@ -153,8 +153,10 @@ func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapt
 	p.print("\n")
 	sign := map[chapter.Kind]string{chapter.Commands: "# ", chapter.Input: "> ", chapter.Key: "> "}[step.Kind]
 	for i, line := range step.Lines {
-		p.print(prompts[step.Terminal].Sprint(step.Terminal + sign))
-		if i == 0 || !s.More() { // the lines of a here-document are one command
+		if i > 0 && s.More() { // of a here-document, which is one command
+			p.print(prompts[step.Terminal].Sprint("> "))
+		} else {
+			p.print(prompts[step.Terminal].Sprint(step.Terminal + sign))
 			if err := p.key(ctx); err != nil {
 				return err
 			}
