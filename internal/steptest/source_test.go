@@ -97,6 +97,7 @@ func TestReadme(t *testing.T) {
 // The demo plays all six chapters without a terminal.
 func TestDemo(t *testing.T) {
 	NeedsHost(t)
+	LockChapters(t)
 	cmd := exec.Command("make", "-s", "demo", "BIN="+t.TempDir())
 	cmd.Dir = "../.."
 	before := Snapshot()

@@ -43,6 +43,20 @@ var (
 // Bin returns the path of a built program.
 func Bin(program string) string { return filepath.Join(bin, program) }
 
+// LockChapters keeps other tests from executing chapters until the end of this one: the
+// chapters look for their processes on the host, by their names.
+func LockChapters(t *testing.T) {
+	t.Helper()
+	file, err := os.Open("../../docs/embed.go") // from whatever package two levels down
+	if err == nil {
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+}
+
 // Queues returns the names of the host's POSIX message queues.
 func Queues() []string { return list(mqueue) }
 

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/text"
-	"golang.org/x/sys/unix"
 
 	"nsteps/docs"
 	"nsteps/internal/steptest"
@@ -55,7 +54,7 @@ func TestChapters(t *testing.T) {
 			if c.NeedsRoot && !initialRoot() {
 				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
 			}
-			lock(t)
+			steptest.LockChapters(t)
 			s, err := Start(t.Context(), filepath.Dir(steptest.Bin("step1-pid")), true)
 			require.NoError(t, err)
 			defer s.Close()
@@ -67,15 +66,6 @@ func TestChapters(t *testing.T) {
 func initialRoot() bool {
 	uids, _ := os.ReadFile("/proc/self/uid_map")
 	return strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295"
-}
-
-// lock keeps other tests from executing chapters at the same time, which look for their
-// processes on the host.
-func lock(t *testing.T) {
-	file, err := os.Open("../../docs/embed.go")
-	require.NoError(t, err)
-	require.NoError(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
-	t.Cleanup(func() { file.Close() })
 }
 
 // The code in the chapters is that of the sources: make docs writes it anew.

@@ -84,14 +84,11 @@ func TestSection(t *testing.T) {
 func play(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	steptest.NeedsHost(t)
-	lock, err := os.Open("../../docs/embed.go") // see the tests of chapter
-	require.NoError(t, err)
-	require.NoError(t, unix.Flock(int(lock.Fd()), unix.LOCK_EX))
+	steptest.LockChapters(t)
 	tmp := t.TempDir()
 	cmd := exec.Command(steptest.Bin("workshop"), append([]string{"play"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "TERM=xterm", "NO_COLOR=")
 	t.Cleanup(func() {
-		lock.Close()
 		left, err := os.ReadDir(tmp)
 		assert.NoError(t, err)
 		assert.Empty(t, left)
