@@ -27,23 +27,25 @@ type extras struct {
 // files to the places returned.
 func addExtras(linker *ldso.Linker, closures []*ldso.Closure, with []string) *extras {
 	e := &extras{linker: linker}
-	var libc *ldso.Closure // of one program that has it; what it opens is the same for all
+	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
 	for _, c := range all(closures) {
-		if libc == nil && c.Find("libc.so.6") != nil {
-			libc = c
-		}
 		e.dlopen(c, slices.Contains(with, "dlopen"))
+		libc := c.Libc()
+		if libc == nil || libcs[libc.Inode()] {
+			continue // what one libc opens is the same for all programs
+		}
+		libcs[libc.Inode()] = true
+		if slices.Contains(with, "nss") {
+			e.nss(c, libc)
+		}
+		if slices.Contains(with, "gconv") {
+			e.gconv(c, libc)
+		}
 	}
 	for _, what := range []string{"nss", "gconv"} {
-		if slices.Contains(with, what) && libc == nil {
+		if slices.Contains(with, what) && len(libcs) == 0 {
 			e.notes = append(e.notes, what+" is glibc's, and nothing here needs that")
 		}
-	}
-	if slices.Contains(with, "nss") && libc != nil {
-		e.nss(libc)
-	}
-	if slices.Contains(with, "gconv") && libc != nil {
-		e.gconv(libc)
 	}
 	if slices.Contains(with, "terminfo") {
 		e.terminfo(os.Getenv("TERM"))
@@ -112,7 +114,7 @@ func (e *extras) dlopen(c *ldso.Closure, wanted bool) {
 
 // nss adds the modules of the name service switch, and what tells their names:
 // nsswitch.conf(5). Since glibc 2.34, files and dns are in libc itself.
-func (e *extras) nss(c *ldso.Closure) {
+func (e *extras) nss(c *ldso.Closure, libc *ldso.Libc) {
 	const file = "/etc/nsswitch.conf"
 	text, err := e.linker.ReadFile(file, 1<<20)
 	if err != nil {
@@ -120,19 +122,19 @@ func (e *extras) nss(c *ldso.Closure) {
 		return
 	}
 	e.add(file)
-	libc := c.Find("libc.so.6")
 	var missing []string // glibc passes over them, too
 	for _, service := range parseNSS(string(text)) {
 		builtIn := service == "files" || service == "dns"
-		if builtIn && !olderThan(c.Interpreter().Version, 34) {
+		if builtIn && !libc.OlderThan(34) {
 			continue
 		}
-		if _, err := c.Dlopen("libnss_"+service+".so.2", libc); err != nil {
+		if _, err := c.Dlopen("libnss_"+service+".so.2", libc.Object); err != nil {
 			missing = append(missing, service)
 		}
 	}
 	if missing != nil {
-		e.notes = append(e.notes, file+" names "+strings.Join(missing, " and ")+", which no module is found for")
+		e.notes = append(e.notes, fmt.Sprintf("%s names %s, which no module is found for with %s",
+			file, strings.Join(missing, " and "), libc.Name))
 	}
 }
 
@@ -154,37 +156,26 @@ func parseNSS(text string) (services []string) {
 	return services
 }
 
-// olderThan reports whether a version of glibc is known to be before 2.minor.
-func olderThan(version string, minor int) bool {
-	var major, n int
-	_, err := fmt.Sscanf(version, "%d.%d", &major, &n)
-	return err == nil && major == 2 && n < minor
-}
-
-// gconv adds the modules by which iconv(3) converts character sets. They lie in gconv
-// below the directory of system libraries.
-func (e *extras) gconv(c *ldso.Closure) {
-	libc := c.Find("libc.so.6")
-	for _, dir := range slices.Compact([]string{path.Dir(libc.Name), path.Dir(libc.Real)}) {
-		place, err := e.linker.Place(path.Join(dir, "gconv"))
-		if err != nil || !place.Info.IsDir() {
-			continue
-		}
-		names, err := e.linker.ReadDir(place)
-		if err != nil {
-			e.problems = append(e.problems, err)
-		}
-		for _, base := range names {
-			name := path.Join(place.Name, base)
-			if !strings.HasSuffix(base, ".so") {
-				e.add(name)
-			} else if _, err := c.Dlopen(name, libc); err != nil {
-				e.problems = append(e.problems, err)
-			}
-		}
+// gconv adds the modules by which iconv(3) converts character sets. Their directory is
+// built into libc.
+func (e *extras) gconv(c *ldso.Closure, libc *ldso.Libc) {
+	place, err := e.linker.Place(libc.Gconv)
+	if libc.Gconv == "" || err != nil || !place.Info.IsDir() {
+		e.notes = append(e.notes, fmt.Sprintf("no gconv modules: %s has them in %q", libc.Name, libc.Gconv))
 		return
 	}
-	e.notes = append(e.notes, "no gconv modules beside "+libc.Name)
+	names, err := e.linker.ReadDir(place)
+	if err != nil {
+		e.problems = append(e.problems, err)
+	}
+	for _, base := range names {
+		name := path.Join(place.Name, base)
+		if !strings.HasSuffix(base, ".so") {
+			e.add(name)
+		} else if _, err := c.Dlopen(name, libc.Object); err != nil {
+			e.problems = append(e.problems, err)
+		}
+	}
 }
 
 // terminfo adds the descriptions of the usual terminals: terminfo(5).

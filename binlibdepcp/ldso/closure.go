@@ -247,7 +247,7 @@ func (c *Closure) loadInterpreter() {
 	c.interp = c.add(found, name, rule, c.Program)
 	in, ok := c.linker.interpreters[found.place.Real]
 	if !ok {
-		if b, err := c.linker.tree.read(found.place.Real, 64<<20); err == nil {
+		if b, err := c.linker.tree.read(found.place.Real, maxObject); err == nil {
 			in = ParseInterpreter(b)
 		}
 		c.linker.interpreters[found.place.Real] = in

@@ -20,6 +20,7 @@ const (
 	maxStrings = 1 << 20 // bytes of all names and paths
 	maxDirs    = 1024    // directories of a search path
 	maxNotes   = 1 << 16 // bytes of all notes
+	maxObject  = 1 << 26 // bytes of a file that is searched for strings
 )
 
 // Errors of files that can't be loaded, in the words of the dynamic linker.

@@ -16,7 +16,7 @@ type Interpreter struct {
 	Lib        string   // what $LIB stands for
 	Cache      string   // the path of glibc's ld.so.cache
 	PathFile   string   // the path of musl's ld-musl-ARCH.path, below a prefix
-	Version    string   // of glibc, such as 2.36
+	Version    string   // of glibc since 2.33, such as 2.36
 }
 
 // ParseInterpreter looks for the strings in the bytes of the interpreter's file.
@@ -37,14 +37,7 @@ func ParseInterpreter(b []byte) Interpreter {
 	if i := bytes.Index(b, []byte("/ld.so.cache\x00")); i >= 0 {
 		in.Cache = cString(b[bytes.LastIndexByte(b[:i], 0)+1:])
 	}
-	if i := bytes.Index(b, []byte("release version ")); i >= 0 {
-		version := cString(b[i+len("release version "):])
-		end := strings.IndexFunc(version, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
-		if end >= 0 {
-			version = version[:end]
-		}
-		in.Version = strings.TrimSuffix(version, ".")
-	}
+	in.Version = parseRelease(b)
 	// $LIB is the last part of the first system directory; on Debian, its last two.
 	if len(in.SystemDirs) > 0 {
 		dir := in.SystemDirs[0]

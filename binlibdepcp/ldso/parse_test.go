@@ -290,3 +290,20 @@ func TestParseScript(t *testing.T) {
 		assert.Equal(t, want, ParseEnv(argument), argument)
 	}
 }
+
+func TestParseLibc(t *testing.T) {
+	for _, c := range []struct{ bytes, version, gconv string }{
+		{"x\x00GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\nCopyright\x00" +
+			"GLIBC_2.30\x00/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache\x00", "2.31", "/usr/lib/x86_64-linux-gnu/gconv"},
+		{"\x00GNU C Library development release version 2.42.9000.\n\x00", "2.42.9000", ""},
+		{"\x00GLIBC_2.2.5\x00GLIBC_2.3\x00GLIBC_2.17\x00GLIBC_2.9\x00GLIBC_PRIVATE\x00", "2.17", ""},
+		{"", "", ""},
+	} {
+		version, gconv := parseLibc([]byte(c.bytes))
+		assert.Equal(t, c.version, version)
+		assert.Equal(t, c.gconv, gconv)
+	}
+	for version, older := range map[string]bool{"2.33": true, "2.34": false, "2.9": true, "2.100": false, "": false} {
+		assert.Equal(t, older, (&Libc{Version: version}).OlderThan(34), version)
+	}
+}
