@@ -256,13 +256,7 @@ func newLinker(root, libraryPath string) (*ldso.Linker, error) {
 		dir = wd
 	}
 	linker := ldso.New(view, dir)
-	dirs := strings.FieldsFunc(libraryPath, func(r rune) bool { return r == ':' || r == ';' })
-	for i, dir := range dirs {
-		if abs, err := filepath.Abs(dir); err == nil {
-			dirs[i] = abs
-		}
-	}
-	linker.LibraryPath = strings.Join(dirs, ":")
+	linker.LibraryPath = libraryPath
 	return linker, nil
 }
 

@@ -103,7 +103,8 @@ func needs(ts *testscript.TestScript, neg bool, args []string) {
 // found, but for the variants: these are for other CPUs than this one. It is asked as
 // ldd(1) does, which executes the interpreter: this is for what the test has built. But
 // ldd hands it the path where it is one for programs that execve(2) has not seen, so that
-// $ORIGIN isn't what it is in a run.
+// $ORIGIN isn't what it is in a run. The variable LIBRARY_PATH of the script is what both
+// get as LD_LIBRARY_PATH.
 func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: likeldso program [variant...]")
@@ -111,7 +112,7 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	run := func(program string, args ...string) []byte {
 		cmd := exec.Command(program, args...)
 		cmd.Dir = ts.MkAbs(".")
-		cmd.Env = append(os.Environ(), "LC_ALL=C", "LD_LIBRARY_PATH=")
+		cmd.Env = append(os.Environ(), "LC_ALL=C", "LD_LIBRARY_PATH="+ts.Getenv("LIBRARY_PATH"))
 		if args == nil {
 			cmd.Env = append(cmd.Env, "LD_TRACE_LOADED_OBJECTS=1")
 		}
@@ -120,7 +121,7 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	program := ts.MkAbs(args[0])
 	var report jsonReport
-	ts.Check(json.Unmarshal(run("binlibdepcp", "--json", "-l", program), &report))
+	ts.Check(json.Unmarshal(run("binlibdepcp", "--library-path", ts.Getenv("LIBRARY_PATH"), "--json", "-l", program), &report))
 	var got, want []string
 	for _, o := range report.Programs[0].Objects[1:] {
 		if !slices.ContainsFunc(args[1:], func(v string) bool { return strings.HasSuffix(o.Path, v) }) {

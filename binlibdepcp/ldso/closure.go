@@ -3,12 +3,12 @@
 package ldso
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -129,13 +129,15 @@ type Dependency struct {
 	Err    error   // why there is none, nil if it may be missing
 }
 
-// origin returns what $ORIGIN stands for. For a library that is the directory by which
-// it was found, for the program the real one: that of /proc/self/exe.
+// origin returns what $ORIGIN stands for: the path of the object up to its last slash. For
+// a library that is the path by which it was found, for the program the real one, that of
+// /proc/self/exe. It may not be cleaned: link/../lib isn't lib if link leads elsewhere.
 func (o *Object) origin() string {
+	name := o.Name
 	if o.Loader == nil {
-		return path.Dir(o.Real)
+		name = o.Real
 	}
-	return path.Dir(o.Name)
+	return name[:strings.LastIndex(name, "/")]
 }
 
 // A Closure is a program with all that is loaded for it.
@@ -290,7 +292,7 @@ func (c *Closure) tokens(o *Object, text string, cpu CPU) Tokens {
 	if o == c.Program && usesOrigin(text) {
 		c.warnOrigin()
 	}
-	return Tokens{Origin: o.origin(), Lib: c.interpreter.Lib, Platform: cpu.Platform}
+	return Tokens{Origin: cmp.Or(o.origin(), "/"), Lib: c.interpreter.Lib, Platform: cpu.Platform}
 }
 
 // warnOrigin tells that the dynamic linker asks /proc/self/exe for the program's $ORIGIN.

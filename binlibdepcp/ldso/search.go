@@ -100,6 +100,7 @@ func (c *Closure) readMuslPath(interp string) Source {
 // candidates returns the paths to try for a name in a directory, the best first.
 func (c *Closure) candidates(dir, name string, cpu CPU) (paths []string) {
 	if !c.interpreter.Musl {
+		dir = strings.TrimSuffix(dir, "/") // of "/"
 		for _, hwcap := range cpu.HWCaps {
 			paths = append(paths, dir+"/glibc-hwcaps/"+hwcap+"/"+name)
 		}
