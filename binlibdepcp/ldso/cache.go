@@ -20,8 +20,9 @@ const (
 	cacheEntry     = 24                     // and of an entry
 	cacheEntryOld  = 12
 	extensionMagic = 0xeaa42174
-	extensionHWCap = 1       // the tag of the list of glibc-hwcaps subdirectories
-	hwcapExtension = 1 << 62 // in an entry's hwcap: the rest is an index of that list
+	extensionHWCap = 1         // the tag of the list of glibc-hwcaps subdirectories
+	hwcapExtension = 1 << 62   // in an entry's hwcap: the lower half is an index of that list,
+	hwcapFree      = 1<<42 - 1 // and above it come bits of the ISA level
 
 	cacheLittle, cacheBig = 2, 3 // byte order in the header's flags, 0 says nothing
 )
@@ -42,75 +43,120 @@ type Cache []CacheEntry
 
 // ParseCache reads an ld.so.cache of either byte order.
 func ParseCache(b []byte) (Cache, error) {
-	file, order := b, binary.ByteOrder(binary.LittleEndian)
-	if bytes.HasPrefix(b, []byte(cacheMagicOld)) {
-		// The number of entries is at 12; padding aligns the new part to 8.
-		if len(b) < 16 {
-			return nil, ErrShort
-		}
-		n := uint64(order.Uint32(b[12:]))
-		if n > uint64(len(b)) { // of the other byte order
-			n = uint64(binary.BigEndian.Uint32(b[12:]))
-		}
-		skip := (16 + n*cacheEntryOld + 7) &^ 7
-		if skip > uint64(len(b)) {
-			return nil, ErrShort
-		}
-		b = b[skip:]
-	}
-	if !bytes.HasPrefix(b, []byte(cacheMagic)) {
-		return nil, errors.New("no " + cacheMagic)
-	}
-	if len(b) < cacheHeader {
-		return nil, ErrShort
-	}
-	if b[28]&3 == cacheBig {
-		order = binary.BigEndian
-	}
-	n := uint64(order.Uint32(b[20:]))
-	if n > uint64(len(b)-cacheHeader)/cacheEntry {
-		return nil, fmt.Errorf("%d entries: %w", n, ErrShort)
-	}
-	whole := string(file) // which all strings are parts of, so that a small file makes no large cache
-	text := func(start int, offset uint32) (string, error) {
-		if uint64(offset) >= uint64(len(whole)-start) {
-			return "", fmt.Errorf("string at %d of %d bytes", offset, len(whole)-start)
-		}
-		rest := whole[start+int(offset):]
-		s, _, ok := strings.Cut(rest[:min(len(rest), 4097)], "\x00")
-		if !ok {
-			return "", errors.New("string without an end")
-		}
-		return s, nil
-	}
-	hwcaps, err := parseHWCaps(file, order.Uint32(b[32:]), order)
+	r, err := newCacheReader(b)
 	if err != nil {
 		return nil, err
 	}
-	cache := make(Cache, n)
+	cache := make(Cache, len(r.entries)/cacheEntry)
 	for i := range cache {
-		raw, e := b[cacheHeader+cacheEntry*i:], &cache[i]
-		e.Flags = int32(order.Uint32(raw))
-		if e.Name, err = text(len(file)-len(b), order.Uint32(raw[4:])); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", i, err)
-		}
-		if e.Path, err = text(len(file)-len(b), order.Uint32(raw[8:])); err != nil {
-			return nil, fmt.Errorf("entry %d: %w", i, err)
-		}
-		hwcap := order.Uint64(raw[16:])
-		if hwcap&hwcapExtension == 0 {
-			e.legacy = hwcap
-			continue
-		}
-		index := uint64(uint32(hwcap))
-		if index >= uint64(len(hwcaps)) {
-			return nil, fmt.Errorf("entry %d: subdirectory %d of %d", i, index, len(hwcaps))
-		}
-		if e.HWCap, err = text(0, hwcaps[index]); err != nil {
+		if cache[i], err = r.entry(r.entries[cacheEntry*i:]); err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
 	}
 	return cache, nil
+}
+
+// A cacheReader takes entries out of an ld.so.cache.
+type cacheReader struct {
+	order   binary.ByteOrder
+	entries []byte
+	texts   string   // the part that counts: the strings are in it
+	file    string   // the whole file: the names of subdirectories are in it,
+	hwcaps  []uint32 // at these offsets
+}
+
+func newCacheReader(file []byte) (*cacheReader, error) {
+	b, err := skipOldCache(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !bytes.HasPrefix(b, []byte(cacheMagic)):
+		return nil, errors.New("no " + cacheMagic)
+	case len(b) < cacheHeader:
+		return nil, ErrShort
+	}
+	r := &cacheReader{order: cacheOrder(b)}
+	n := uint64(r.order.Uint32(b[20:]))
+	if n > maxCacheEntries(b) {
+		return nil, fmt.Errorf("%d entries: %w", n, ErrShort)
+	}
+	r.entries = b[cacheHeader : cacheHeader+n*cacheEntry]
+	r.file = string(file) // all strings are parts of it: a small file makes no large cache
+	r.texts = r.file[len(file)-len(b):]
+	r.hwcaps, err = parseHWCaps(file, r.order.Uint32(b[32:]), r.order)
+	return r, err
+}
+
+// skipOldCache returns what comes after the part of the old format.
+func skipOldCache(b []byte) ([]byte, error) {
+	if !bytes.HasPrefix(b, []byte(cacheMagicOld)) {
+		return b, nil
+	}
+	// The number of entries is at 12; padding aligns the new part to 8.
+	if len(b) < 16 {
+		return nil, ErrShort
+	}
+	n := uint64(binary.LittleEndian.Uint32(b[12:]))
+	if n > uint64(len(b)) { // of the other byte order
+		n = uint64(binary.BigEndian.Uint32(b[12:]))
+	}
+	skip := (16 + n*cacheEntryOld + 7) &^ 7
+	if skip > uint64(len(b)) {
+		return nil, ErrShort
+	}
+	return b[skip:], nil
+}
+
+// cacheOrder returns the byte order. Before glibc 2.33 the header doesn't tell: then it is
+// the one in which the number of entries makes sense.
+func cacheOrder(b []byte) binary.ByteOrder {
+	little := binary.LittleEndian.Uint32(b[20:])
+	switch b[28] & 3 {
+	case cacheBig:
+		return binary.BigEndian
+	case 0:
+		if uint64(little) > maxCacheEntries(b) {
+			return binary.BigEndian
+		}
+	}
+	return binary.LittleEndian
+}
+
+// maxCacheEntries returns how many entries there is room for.
+func maxCacheEntries(b []byte) uint64 { return uint64(len(b)-cacheHeader) / cacheEntry }
+
+func (r *cacheReader) entry(raw []byte) (e CacheEntry, err error) {
+	e.Flags = int32(r.order.Uint32(raw))
+	if e.Name, err = cacheText(r.texts, r.order.Uint32(raw[4:])); err != nil {
+		return e, err
+	}
+	if e.Path, err = cacheText(r.texts, r.order.Uint32(raw[8:])); err != nil {
+		return e, err
+	}
+	hwcap := r.order.Uint64(raw[16:])
+	if hwcap&^hwcapFree != hwcapExtension {
+		e.legacy = hwcap
+		return e, nil
+	}
+	index := uint64(uint32(hwcap))
+	if index >= uint64(len(r.hwcaps)) {
+		return e, fmt.Errorf("subdirectory %d of %d", index, len(r.hwcaps))
+	}
+	e.HWCap, err = cacheText(r.file, r.hwcaps[index])
+	return e, err
+}
+
+// cacheText returns the string at an offset.
+func cacheText(texts string, offset uint32) (string, error) {
+	if uint64(offset) >= uint64(len(texts)) {
+		return "", fmt.Errorf("string at %d of %d bytes", offset, len(texts))
+	}
+	rest := texts[offset:]
+	s, _, ok := strings.Cut(rest[:min(len(rest), 4097)], "\x00")
+	if !ok {
+		return "", errors.New("string without an end")
+	}
+	return s, nil
 }
 
 // parseHWCaps returns the offsets of the names of the glibc-hwcaps subdirectories. They
@@ -149,16 +195,17 @@ func parseHWCaps(file []byte, offset uint32, order binary.ByteOrder) ([]uint32, 
 // one in the cache else. It searches as the dynamic linker does, search_cache() of
 // elf/dl-cache.c: what compares as equal is what is looked for.
 func (c Cache) Lookup(name string, flags int32, cpu CPU) (path string, ok bool) {
+	signed := signedChar(flags)
 	left, right := 0, len(c)-1
 	for left <= right {
 		i := (left + right) / 2
-		switch order := compareNames(name, c[i].Name); {
+		switch order := compareNames(name, c[i].Name, signed); {
 		case order < 0:
 			left = i + 1
 		case order > 0:
 			right = i - 1
 		default:
-			for i > 0 && compareNames(name, c[i-1].Name) == 0 {
+			for i > 0 && compareNames(name, c[i-1].Name, signed) == 0 {
 				i--
 			}
 			return c[i:].first(name, flags, cpu)
@@ -167,18 +214,21 @@ func (c Cache) Lookup(name string, flags int32, cpu CPU) (path string, ok bool) 
 	return "", false
 }
 
-// first returns the best of the entries of a name, with which the cache begins.
+// first returns the best of the entries of a name, with which the cache begins. Those in
+// subdirectories of glibc-hwcaps come first.
 func (c Cache) first(name string, flags int32, cpu CPU) (path string, ok bool) {
-	best := len(cpu.HWCaps) + 1
+	best := len(cpu.HWCaps)
 	for _, e := range c {
-		if compareNames(name, e.Name) != 0 {
+		if compareNames(name, e.Name, signedChar(flags)) != 0 {
 			break
 		}
-		rank := len(cpu.HWCaps)
-		if e.HWCap != "" {
-			rank = slices.Index(cpu.HWCaps, e.HWCap)
-		}
-		if e.Flags == flags && e.legacy == 0 && rank >= 0 && rank < best {
+		switch rank := slices.Index(cpu.HWCaps, e.HWCap); {
+		case !fitsFlags(e.Flags, flags) || e.legacy != 0:
+		case e.HWCap == "" && !ok:
+			return e.Path, true
+		case e.HWCap == "":
+			return path, ok
+		case rank >= 0 && rank < best:
 			best, path, ok = rank, e.Path, true
 		}
 	}
@@ -187,10 +237,20 @@ func (c Cache) first(name string, flags int32, cpu CPU) (path string, ok bool) {
 
 // compareNames orders names as _dl_cache_libcmp() of elf/dl-cache.c: a run of digits
 // counts by its value, and comes after other characters. The value is an int, and a long
-// run overflows it: so does this one.
-func compareNames(a, b string) int {
-	for a != "" && b != "" {
-		digitA, digitB := isDigit(a[0]), isDigit(b[0])
+// run overflows it: so does this one. Bytes are compared as C's char, which has a sign on
+// some machines: there, a byte above 127 comes before the end of a name.
+func compareNames(a, b string, signed bool) int {
+	char := func(s string) int {
+		switch {
+		case s == "":
+			return 0
+		case signed:
+			return int(int8(s[0]))
+		}
+		return int(s[0])
+	}
+	for a != "" {
+		digitA, digitB := isDigit(a[0]), b != "" && isDigit(b[0])
 		switch {
 		case digitA && digitB:
 			var x, y int32
@@ -203,13 +263,13 @@ func compareNames(a, b string) int {
 			return 1
 		case digitB:
 			return -1
-		case a[0] != b[0]:
-			return cmp.Compare(a[0], b[0])
+		case b == "" || a[0] != b[0]:
+			return cmp.Compare(char(a), char(b))
 		default:
 			a, b = a[1:], b[1:]
 		}
 	}
-	return cmp.Compare(len(a), len(b))
+	return cmp.Compare(0, char(b))
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -225,74 +285,98 @@ func cutNumber(s string) (number int32, rest string) {
 
 // Bytes returns the cache as the content of an ld.so.cache, in the byte order given.
 func (c Cache) Bytes(order binary.AppendByteOrder) []byte {
-	c = slices.Clone(c)
-	slices.SortStableFunc(c, func(a, b CacheEntry) int {
-		return cmp.Or(
-			compareNames(b.Name, a.Name),
-			cmp.Compare(b.Flags, a.Flags),
-			cmp.Compare(b.HWCap, a.HWCap), // the baseline last
-			cmp.Compare(b.legacy, a.legacy))
-	})
-	var hwcaps []string
+	c = c.sorted()
+	w := cacheWriter{order: order, start: cacheHeader + cacheEntry*len(c),
+		offsets: map[string]uint32{}, hwcaps: c.hwcaps()}
 	for _, e := range c {
-		if e.HWCap != "" && !slices.Contains(hwcaps, e.HWCap) {
-			hwcaps = append(hwcaps, e.HWCap)
-		}
+		w.entry(e)
 	}
-	slices.Sort(hwcaps)
-
-	var texts []byte
-	offsets := map[string]uint32{}
-	text := func(s string) uint32 {
-		at, ok := offsets[s]
-		if !ok {
-			at = uint32(cacheHeader + cacheEntry*len(c) + len(texts))
-			offsets[s] = at
-			texts = append(append(texts, s...), 0)
-		}
-		return at
-	}
-	var entries []byte
-	for _, e := range c {
-		hwcap := e.legacy
-		if e.HWCap != "" {
-			hwcap = hwcapExtension | uint64(slices.Index(hwcaps, e.HWCap))
-		}
-		entries = order.AppendUint32(entries, uint32(e.Flags))
-		entries = order.AppendUint32(entries, text(e.Name))
-		entries = order.AppendUint32(entries, text(e.Path))
-		entries = order.AppendUint32(entries, 0)
-		entries = order.AppendUint64(entries, hwcap)
-	}
-	var extension []byte
-	for _, name := range hwcaps {
-		extension = order.AppendUint32(extension, text(name))
-	}
-	end := cacheHeader + len(entries) + len(texts)
-	pad := -end & 3
-	if len(hwcaps) == 0 {
-		end, pad = 0, 0
-	}
-
-	b := []byte(cacheMagic)
-	b = order.AppendUint32(b, uint32(len(c)))
-	b = order.AppendUint32(b, uint32(len(texts)))
+	extension, at := w.extension()
 	flags := byte(cacheLittle)
 	if order.String() == binary.BigEndian.String() {
 		flags = cacheBig
 	}
+	b := order.AppendUint32([]byte(cacheMagic), uint32(len(c)))
+	b = order.AppendUint32(b, uint32(len(w.texts)))
 	b = append(b, flags, 0, 0, 0)
-	b = order.AppendUint32(b, uint32(end+pad))
+	b = order.AppendUint32(b, uint32(at))
 	b = append(b, make([]byte, cacheHeader-len(b))...)
-	b = append(append(b, entries...), texts...)
-	if len(hwcaps) > 0 {
-		b = append(b, make([]byte, pad)...)
-		b = order.AppendUint32(b, extensionMagic)
-		b = order.AppendUint32(b, 1)
-		for _, n := range []int{extensionHWCap, 0, end + pad + 24, len(extension)} {
-			b = order.AppendUint32(b, uint32(n))
+	return slices.Concat(b, w.entries, w.texts, extension)
+}
+
+// sorted returns the entries in the order that the dynamic linker relies on.
+func (c Cache) sorted() Cache {
+	signed := !slices.ContainsFunc(c, func(e CacheEntry) bool { return !signedChar(e.Flags) })
+	c = slices.Clone(c)
+	slices.SortStableFunc(c, func(a, b CacheEntry) int {
+		return cmp.Or(
+			compareNames(b.Name, a.Name, signed),
+			cmp.Compare(b.Flags, a.Flags),
+			cmp.Compare(b.HWCap, a.HWCap), // the baseline last
+			cmp.Compare(b.legacy, a.legacy))
+	})
+	return c
+}
+
+// hwcaps returns the names of the subdirectories of glibc-hwcaps, sorted.
+func (c Cache) hwcaps() (names []string) {
+	for _, e := range c {
+		if e.HWCap != "" && !slices.Contains(names, e.HWCap) {
+			names = append(names, e.HWCap)
 		}
-		b = append(b, extension...)
 	}
-	return b
+	slices.Sort(names)
+	return names
+}
+
+// A cacheWriter collects the parts of an ld.so.cache.
+type cacheWriter struct {
+	order   binary.AppendByteOrder
+	entries []byte
+	texts   []byte
+	start   int               // where the texts will be in the file
+	offsets map[string]uint32 // of each text there
+	hwcaps  []string
+}
+
+func (w *cacheWriter) text(s string) uint32 {
+	at, ok := w.offsets[s]
+	if !ok {
+		at = uint32(w.start + len(w.texts))
+		w.offsets[s] = at
+		w.texts = append(append(w.texts, s...), 0)
+	}
+	return at
+}
+
+func (w *cacheWriter) entry(e CacheEntry) {
+	hwcap := e.legacy
+	if e.HWCap != "" {
+		hwcap = hwcapExtension | uint64(slices.Index(w.hwcaps, e.HWCap))
+	}
+	w.entries = w.order.AppendUint32(w.entries, uint32(e.Flags))
+	w.entries = w.order.AppendUint32(w.entries, w.text(e.Name))
+	w.entries = w.order.AppendUint32(w.entries, w.text(e.Path))
+	w.entries = w.order.AppendUint32(w.entries, 0)
+	w.entries = w.order.AppendUint64(w.entries, hwcap)
+}
+
+// extension returns what comes after the texts: the directory of extensions, and the only
+// one, the list of subdirectories; and the offset of that directory, 0 if there is none.
+func (w *cacheWriter) extension() (b []byte, at int) {
+	if len(w.hwcaps) == 0 {
+		return nil, 0
+	}
+	var list []byte
+	for _, name := range w.hwcaps {
+		list = w.order.AppendUint32(list, w.text(name))
+	}
+	end := w.start + len(w.texts)
+	at = (end + 3) &^ 3
+	b = make([]byte, at-end)
+	for _, n := range []uint32{extensionMagic, 1, // and its tag, flags, offset and size
+		extensionHWCap, 0, uint32(at + 24), uint32(len(list))} {
+		b = w.order.AppendUint32(b, n)
+	}
+	return append(b, list...), at
 }

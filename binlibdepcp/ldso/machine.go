@@ -79,3 +79,24 @@ func HostCPU() CPU {
 func (h Header) isHost() bool {
 	return runtime.GOARCH == "amd64" && h.Machine == elf.EM_X86_64 && h.Class == elf.ELFCLASS64
 }
+
+// fitsFlags reports whether the flags of an entry in ld.so.cache are those of an ABI. Some
+// ABIs take the entries of old libraries too: _dl_cache_check_flags() of dl-cache.h.
+func fitsFlags(entry, abi int32) bool {
+	switch abi {
+	case 0x003: // FLAG_ELF_LIBC6
+		return entry == abi || entry == 0x001 // FLAG_ELF
+	case 0x903, 0xb03: // Arm with hard and soft float
+		return entry == abi || entry == 0x003
+	}
+	return entry == abi
+}
+
+// signedChar reports whether C's char has a sign on the machines of an ABI.
+func signedChar(flags int32) bool {
+	switch flags {
+	case 0x403, 0x503, 0x903, 0xa03, 0xb03, 0xf03, 0x1003: // s390x, POWER, Arm, RISC-V
+		return false
+	}
+	return true
+}

@@ -3,6 +3,7 @@
 package ldso
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -73,20 +74,67 @@ func TestSplitPath(t *testing.T) {
 
 // The order is that of _dl_cache_libcmp(), on which the dynamic linker's search relies.
 func TestCompareNames(t *testing.T) {
-	ascending := []string{"", "a", "libc.so", "libc.so.6", "libc.so.06.1", "libc.so.10", "libcap.so", "libc1.so"}
-	for i, a := range ascending {
-		for j, b := range ascending {
-			want := 0
-			if i < j {
-				want = -1
-			} else if i > j {
-				want = 1
+	ascii := []string{"", "a", "libc.so", "libc.so.6", "libc.so.06.1", "libc.so.10", "libcap.so", "libc1.so"}
+	for signed, ascending := range map[bool][]string{
+		true:  append([]string{"\x80", "\xff"}, append(slices.Clone(ascii), "lib\xff", "lib")...),
+		false: append(slices.Clone(ascii), "lib", "lib\xff", "\x80", "\xff"),
+	} {
+		slices.SortFunc(ascending, func(a, b string) int { return compareNames(a, b, signed) })
+		for i, a := range ascending {
+			for j, b := range ascending {
+				assert.Equal(t, cmp.Compare(i, j), compareNames(a, b, signed), "%q and %q", a, b)
 			}
-			assert.Equal(t, want, compareNames(a, b), "%q and %q", a, b)
+		}
+		if signed {
+			assert.Equal(t, []string{"\x80", "\xff", "", "a"}, ascending[:4])
+			assert.Equal(t, []string{"lib\xff", "lib"}, ascending[4:6])
+		} else {
+			assert.Equal(t, []string{"", "a", "lib"}, ascending[:3])
+			assert.Equal(t, []string{"lib\xff", "\x80", "\xff"}, ascending[len(ascending)-3:])
 		}
 	}
-	assert.Zero(t, compareNames("lib007.so", "lib7.so"))
-	assert.Positive(t, compareNames("lib4.so", "lib3000000000.so"), "an int of 32 bits overflows")
+	assert.Zero(t, compareNames("lib007.so", "lib7.so", true))
+	assert.Positive(t, compareNames("lib4.so", "lib3000000000.so", true), "an int of 32 bits overflows")
+}
+
+// The entries of an ABI are those of its flags. Some take those of older libraries too.
+func TestCacheFlags(t *testing.T) {
+	for _, c := range []struct {
+		entries []int32
+		abi     int32
+		want    int
+	}{
+		{[]int32{0x303, 3, 1}, 3, 1},
+		{[]int32{0x303, 1}, 3, 1},
+		{[]int32{3, 1}, 0x303, -1},
+		{[]int32{0xb03, 0x903, 3}, 0x903, 1},
+		{[]int32{0xb03, 3}, 0x903, 1},
+		{[]int32{0x903, 3}, 0xb03, 1},
+		{[]int32{0x903, 1}, 0xb03, -1},
+		{[]int32{0x703, 3}, 0x703, 0},
+	} {
+		var cache Cache
+		for i, flags := range c.entries {
+			cache = append(cache, CacheEntry{Name: "liba.so", Path: fmt.Sprint(i), Flags: flags})
+		}
+		cache, err := ParseCache(cache.Bytes(binary.LittleEndian))
+		require.NoError(t, err)
+		path, ok := cache.Lookup("liba.so", c.abi, CPU{})
+		assert.Equal(t, c.want >= 0, ok, c)
+		assert.Equal(t, c.want >= 0, path == fmt.Sprint(c.want), c)
+	}
+}
+
+// Before glibc 2.33 a cache doesn't tell its byte order.
+func TestCacheOrder(t *testing.T) {
+	entries := Cache{{Name: "liba.so", Path: "/lib/liba.so", Flags: 0x403}}
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		b := entries.Bytes(order)
+		b[28] = 0
+		got, err := ParseCache(b)
+		require.NoError(t, err)
+		assert.Equal(t, entries, got)
+	}
 }
 
 func TestCache(t *testing.T) {
