@@ -4,7 +4,6 @@ package ldso
 
 import (
 	"cmp"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -120,6 +119,16 @@ type Object struct {
 	Rule   string       // how it was found, "" for the program
 	Also   []*Place     // other paths that led to the same file
 	Deps   []Dependency // in the order of the dynamic section
+
+	chain *Object // whose RPATH counts too: the loader, or for what dlopen(3) opens the program
+	short string  // the name that musl knows it by, or ""
+}
+
+// addPlace notes that another path leads to the file.
+func (o *Object) addPlace(p *Place) {
+	if p.Name != o.Name && !slices.ContainsFunc(o.Also, func(other *Place) bool { return other.Name == p.Name }) {
+		o.Also = append(o.Also, p)
+	}
 }
 
 // A Dependency is a need of an object, and what meets it.
@@ -133,11 +142,10 @@ type Dependency struct {
 // a library that is the path by which it was found, for the program the real one, that of
 // /proc/self/exe. It may not be cleaned: link/../lib isn't lib if link leads elsewhere.
 func (o *Object) origin() string {
-	name := o.Name
 	if o.Loader == nil {
-		name = o.Real
+		return upToSlash(o.Real)
 	}
-	return name[:strings.LastIndex(name, "/")]
+	return upToSlash(o.Name)
 }
 
 // A Closure is a program with all that is loaded for it.
@@ -154,8 +162,11 @@ type Closure struct {
 	interp      *Object     // the dynamic linker, nil where there is none
 	interpreter Interpreter // and what it says of itself
 	muslPath    Source
-	byName      map[string]*Object
-	byInode     map[Inode]*Object
+
+	main   *space            // what the program loads,
+	base   *space            // what it loads on the least CPU, nil if that is the same,
+	varies bool              // as it isn't
+	others map[Inode]*Object // of Objects, those that aren't of main
 }
 
 // Closure returns what the program, or the library, needs that a path names. The error
@@ -176,7 +187,8 @@ func (l *Linker) Closure(name string) (*Closure, error) {
 	if c.interp == nil && len(c.Program.Needs) == 0 {
 		return c, nil // static
 	}
-	c.loadNeeds(0)
+	c.main.loadNeeds(0)
+	c.loadBaseline()
 	c.loadAudit()
 	if c.Program.Interp == "" && !c.isNeeded(c.interp) {
 		c.Objects = slices.DeleteFunc(c.Objects, func(o *Object) bool { return o == c.interp })
@@ -205,13 +217,8 @@ func pathError(op, name string, err error) error {
 
 func (l *Linker) closure(found *opened) *Closure {
 	o := &Object{Place: *found.place, File: found.file}
-	c := &Closure{
-		linker: l, Program: o, Objects: []*Object{o},
-		byName: map[string]*Object{}, byInode: map[Inode]*Object{o.Inode(): o},
-	}
-	if o.Soname != "" {
-		c.byName[o.Soname] = o
-	}
+	c := &Closure{linker: l, Program: o, Objects: []*Object{o}}
+	c.main = c.newSpace(o)
 	return c
 }
 
@@ -246,7 +253,7 @@ func (c *Closure) loadInterpreter() {
 	if !strings.HasPrefix(name, "/") {
 		c.warn("%s has a relative interpreter: it depends on the directory it is started in", c.Program.Name)
 	}
-	c.interp = c.add(found, name, rule, c.Program)
+	c.interp = c.main.add(found, name, rule, c.Program)
 	in, ok := c.linker.interpreters[found.place.Real]
 	if !ok {
 		if b, err := c.linker.tree.read(found.place.Real, maxObject); err == nil {
@@ -287,12 +294,19 @@ func (c *Closure) baseline() CPU { return CPU{Platform: c.Program.abi().platform
 // errToken is the error of a name with a token that stands for nothing on this machine.
 var errToken = errors.New("a dynamic string token in it stands for nothing here")
 
-// tokens returns what the tokens in a text of an object's stand for.
-func (c *Closure) tokens(o *Object, text string, cpu CPU) Tokens {
-	if o == c.Program && usesOrigin(text) {
-		c.warnOrigin()
+// tokens returns what the tokens in a text of an object's stand for. The dynamic linker
+// has the origin of the program.
+func (s *space) tokens(o *Object, text string) Tokens {
+	if o == s.c.interp {
+		o = s.c.Program
 	}
-	return Tokens{Origin: cmp.Or(o.origin(), "/"), Lib: c.interpreter.Lib, Platform: cpu.Platform}
+	if o.Loader == nil && usesOrigin(text) {
+		s.c.warnOrigin()
+	}
+	if strings.Contains(text, "PLATFORM") && s.cpu.Platform != s.c.baseline().Platform {
+		s.c.varies = true
+	}
+	return Tokens{Origin: cmp.Or(o.origin(), "/"), Lib: s.c.interpreter.Lib, Platform: s.cpu.Platform}
 }
 
 // warnOrigin tells that the dynamic linker asks /proc/self/exe for the program's $ORIGIN.
@@ -303,122 +317,24 @@ func (c *Closure) warnOrigin() {
 	}
 }
 
-// loadNeeds loads what the objects from an index on need, and what those need in their
-// turn: breadth first, like _dl_map_object_deps() of elf/dl-deps.c.
-func (c *Closure) loadNeeds(from int) {
-	for i := from; i < len(c.Objects); i++ {
-		o := c.Objects[i]
-		if o == c.interp {
-			continue
-		}
-		sources := c.sources(o, c.cpu())
-		for _, need := range o.Needs {
-			if c.interpreter.Musl && need.Tag != elf.DT_NEEDED {
-				continue // it has no filters
-			}
-			dep := Dependency{Need: need}
-			dep.Object, dep.Err = c.load(need.Name, o, sources)
-			if need.Tag == elf.DT_AUXILIARY {
-				dep.Err = nil
-			}
-			if dep.Err != nil {
-				c.Problems = append(c.Problems, dep.Err)
-			}
-			o.Deps = append(o.Deps, dep)
-		}
-	}
-}
-
-// load returns the object that meets a need: one that is there, or a new one.
-func (c *Closure) load(name string, by *Object, sources []Source) (*Object, error) {
-	cpu := c.cpu()
-	if c.interpreter.Musl {
-		if c.interp != nil && isMuslItself(name) {
-			return c.interp, nil
-		}
-	} else if strings.Contains(name, "$") {
-		expanded, ok := c.tokens(by, name, cpu).Expand(name)
-		if !ok {
-			return nil, &NotFound{Name: name, By: by.Name, Err: errToken}
-		}
-		name = expanded
-	}
-	if o := c.byName[name]; o != nil {
-		return o, nil
-	}
-	found, rule, err := c.find(name, by, sources, cpu)
-	if err != nil {
-		return nil, err
-	}
-	if rule == "LD_LIBRARY_PATH" {
-		c.warn("%s takes LD_LIBRARY_PATH=%s in a jail too", c.Program.Name, c.linker.LibraryPath)
-	}
-	o := c.add(found, name, rule, by)
-	// Another CPU selects another variant, and the jail may be run on one.
-	if strings.Contains(found.place.Name, "/glibc-hwcaps/") || strings.Contains(by.Rpath+by.Runpath, "PLATFORM") {
-		base := c.baseline()
-		found, rule, err := c.find(name, by, c.sources(by, base), base)
-		if err == nil {
-			c.add(found, name, rule, by)
-		}
-	}
-	return o, nil
-}
-
-// add adds a file to what is loaded, under a name, unless the same file is there under
-// another one.
-func (c *Closure) add(found *opened, name, rule string, by *Object) *Object {
-	inode := found.place.Inode()
-	o := c.byInode[inode]
-	if o == nil {
-		o = &Object{Place: *found.place, File: found.file, Loader: by, Rule: rule}
-		c.Objects = append(c.Objects, o)
-		c.byInode[inode] = o
-	} else if found.place.Name != o.Name {
-		o.Also = append(o.Also, found.place)
-	}
-	// A later request is met by path, by any name that led here before, and by SONAME.
-	for _, name := range []string{name, found.place.Name, o.Soname} {
-		if name != "" && c.byName[name] == nil && (!c.interpreter.Musl || name != o.Soname) {
-			c.byName[name] = o
-		}
-	}
-	return o
-}
-
-// isMuslItself reports whether a name is that of musl's libc, which is its dynamic
-// linker too, or of a part of it.
-func isMuslItself(name string) bool {
-	stem, _, _ := strings.Cut(strings.TrimPrefix(name, "lib"), ".")
-	return strings.HasPrefix(name, "lib") && strings.Contains(name, ".") &&
-		slices.Contains([]string{"c", "pthread", "rt", "m", "dl", "util", "xnet"}, stem)
-}
-
-// loadAudit loads the libraries of DT_AUDIT and DT_DEPAUDIT of the program. The dynamic
-// linker goes on without one that isn't there: rtld-audit(7).
-func (c *Closure) loadAudit() {
-	for _, list := range c.Program.Audit {
-		for _, name := range strings.Split(list, ":") {
-			if name != "" && !c.interpreter.Musl {
-				_, _ = c.Dlopen(name, c.Program)
-			}
-		}
-	}
-}
-
 // Dlopen adds what dlopen(3) of a name loads if an object calls it.
 func (c *Closure) Dlopen(name string, by *Object) (*Object, error) {
 	n := len(c.Objects)
-	o, err := c.load(name, by, c.sources(by, c.cpu()))
+	o, err := c.main.dlopen(name, by)
 	if len(c.Objects) > n {
 		c.Opened = append(c.Opened, o)
 	}
-	c.loadNeeds(n)
+	c.loadBaseline()
+	if c.base != nil && err == nil {
+		_, err := c.base.dlopen(name, c.base.counterpart(by))
+		c.base.problem(err)
+		c.collect(c.base)
+	}
 	return o, err
 }
 
 // Find returns the object that is loaded under a name, or nil.
-func (c *Closure) Find(name string) *Object { return c.byName[name] }
+func (c *Closure) Find(name string) *Object { return c.main.loaded(name) }
 
 // Interpreter returns what the program's dynamic linker says of itself, the zero value
 // for a static program.

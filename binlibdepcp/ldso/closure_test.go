@@ -237,7 +237,7 @@ func TestSearch(t *testing.T) {
 			files{"bin/app": runpath("/r", "liba.so"), "r/glibc-hwcaps/x86-64-v3/liba.so": library("libfast.so"),
 				"r/glibc-hwcaps/x86-64-v2/liba.so": library(), "r/liba.so": library("libslow.so"),
 				"r/glibc-hwcaps/x86-64-v4/liba.so": library(), "lib64/libfast.so": library(), "lib64/libslow.so": library()},
-			"/r/glibc-hwcaps/x86-64-v3/liba.so /r/liba.so /lib64/libfast.so /lib64/libslow.so"},
+			"/r/glibc-hwcaps/x86-64-v3/liba.so /lib64/libfast.so /r/liba.so /lib64/libslow.so"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, ok := c.files["lib64/ld-linux-x86-64.so.2"]; !ok {

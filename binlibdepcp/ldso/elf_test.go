@@ -170,6 +170,11 @@ func (s elfSpec) bytes() []byte {
 	return b
 }
 
+// parseBytes parses a file that consists of these bytes.
+func parseBytes(b []byte) (*File, error) {
+	return parseFile(bytes.NewReader(b), make([]byte, headSize))
+}
+
 func TestParseFile(t *testing.T) {
 	spec := elfSpec{
 		interp: "/lib/ld.so", soname: "libx.so.1", needed: []string{"liba.so", "dir/libb.so"},
@@ -193,12 +198,12 @@ func TestParseFile(t *testing.T) {
 	} {
 		spec.class, spec.data, spec.machine = kind.class, kind.data, kind.machine
 		want.Header = Header{Class: kind.class, Data: kind.data, Type: elf.ET_DYN, Machine: kind.machine}
-		got, err := ParseFile(bytes.NewReader(spec.bytes()))
+		got, err := parseBytes(spec.bytes())
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
 
-	static, err := ParseFile(bytes.NewReader(elfSpec{static: true, kind: elf.ET_EXEC, sections: true}.bytes()))
+	static, err := parseBytes(elfSpec{static: true, kind: elf.ET_EXEC, sections: true}.bytes())
 	require.NoError(t, err, "bogus section headers don't matter")
 	assert.Empty(t, static.Needs)
 }
@@ -240,7 +245,7 @@ func TestParseFileLies(t *testing.T) {
 		"a long string":    {elfSpec{needed: []string{string(bytes.Repeat([]byte("x"), maxString+1))}}.bytes(), "doesn't end"},
 		"too many needs":   {many, "4097 names in the dynamic section"},
 	} {
-		_, err := ParseFile(bytes.NewReader(c.bytes))
+		_, err := parseBytes(c.bytes)
 		assert.ErrorContains(t, err, c.want, name)
 	}
 }
@@ -262,13 +267,13 @@ func withSegments(b []byte, i, times int) []byte {
 func TestParseFileRepeats(t *testing.T) {
 	b := elfSpec{interp: "/first", needed: []string{"liba.so"}, note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`)}.bytes()
 	for i, what := range []string{"PT_LOAD", "PT_INTERP", "PT_DYNAMIC"} {
-		f, err := ParseFile(bytes.NewReader(withSegments(b, i, 2000)))
+		f, err := parseBytes(withSegments(b, i, 2000))
 		require.NoError(t, err, what)
 		assert.Equal(t, "/first", f.Interp)
 		assert.Len(t, f.Needs, 1, what)
 		assert.Len(t, f.Dlopen, 1, what)
 	}
-	f, err := ParseFile(bytes.NewReader(withSegments(b, 3, 2000)))
+	f, err := parseBytes(withSegments(b, 3, 2000))
 	require.NoError(t, err)
 	assert.Less(t, len(f.Dlopen), 2000)
 
@@ -276,7 +281,7 @@ func TestParseFileRepeats(t *testing.T) {
 	two := withSegments(b, 1, 1)
 	binary.LittleEndian.PutUint64(two[len(two)-56+8:], uint64(bytes.Index(two, []byte("liba.so"))))
 	binary.LittleEndian.PutUint64(two[len(two)-56+32:], uint64(len("liba.so\x00")))
-	f, err = ParseFile(bytes.NewReader(two))
+	f, err = parseBytes(two)
 	require.NoError(t, err)
 	assert.Equal(t, "/first", f.Interp)
 
@@ -290,7 +295,7 @@ func TestParseFileRepeats(t *testing.T) {
 	for i := range 4000 {
 		binary.LittleEndian.PutUint64(long[dynamic+16*(i+1)+8:], uint64(2+i)) // the interpreter's "" is at 1
 	}
-	_, err = ParseFile(bytes.NewReader(long))
+	_, err = parseBytes(long)
 	assert.ErrorContains(t, err, "more than 1048576 bytes of names")
 }
 
@@ -309,7 +314,7 @@ func TestParseDlopen(t *testing.T) {
 	assert.ErrorContains(t, err, "dlopen note")
 	_, err = ParseDlopen([]byte("\xff\xff\xff\xff\xff\xff\xff\xff0000"), order, 4)
 	assert.ErrorContains(t, err, "note of")
-	f, err := ParseFile(bytes.NewReader(elfSpec{note: note("FDO\x00", noteDlopen, `[{"soname":["liba.so"]}]`)}.bytes()))
+	f, err := parseBytes(elfSpec{note: note("FDO\x00", noteDlopen, `[{"soname":["liba.so"]}]`)}.bytes())
 	require.NoError(t, err)
 	assert.Len(t, f.Dlopen, 1)
 }

@@ -25,13 +25,21 @@ const (
 
 // Errors of files that can't be loaded, in the words of the dynamic linker.
 var (
-	ErrShort    = errors.New("file too short")
-	ErrMagic    = errors.New("invalid ELF header")
-	ErrRegular  = errors.New("not a regular file")
-	ErrByteSwap = errors.New("ELF file of another byte order")
-	ErrOSABI    = errors.New("ELF file of another OS ABI")
-	ErrType     = errors.New("ELF file that is neither a program nor a shared object")
-	ErrProgram  = errors.New("cannot load a program as a library")
+	ErrShort      = errors.New("file too short")
+	ErrMagic      = errors.New("invalid ELF header")
+	ErrRegular    = errors.New("not a regular file")
+	ErrByteSwap   = errors.New("ELF file of another byte order")
+	ErrVersion    = errors.New("ELF file of another version")
+	ErrOSABI      = errors.New("ELF file of another OS ABI")
+	ErrABIVersion = errors.New("ELF file of another ABI version")
+	ErrPadding    = errors.New("ELF file with nonzero padding in e_ident")
+	ErrFloat      = errors.New("ELF file of another floating-point ABI")
+	ErrType       = errors.New("ELF file that is neither a program nor a shared object")
+	ErrPhentsize  = errors.New("ELF file with program headers of an unexpected size")
+	ErrSegments   = errors.New("object file has no loadable segments")
+	ErrAlignment  = errors.New("ELF load command address/offset not page-aligned")
+	ErrDynamic    = errors.New("object file has no dynamic section")
+	ErrProgram    = errors.New("cannot load a program as a library")
 )
 
 // A Header is the part of an ELF header that says who can load the file: elf(5).
@@ -42,6 +50,12 @@ type Header struct {
 	ABIVersion byte
 	Type       elf.Type
 	Machine    elf.Machine
+	Flags      uint32 // e_flags, by which some machines tell their ABIs apart
+
+	// What glibc refuses in a library, and the kernel accepts in a program.
+	badVersion   bool // EI_VERSION or e_version isn't 1
+	badPadding   bool // e_ident doesn't end in zeroes
+	badPhentsize bool // the kernel refuses that too
 }
 
 // A File is what a dynamic linker wants to know of an ELF file.
@@ -57,6 +71,8 @@ type File struct {
 	NoDefLib   bool // DF_1_NODEFLIB
 	PIE        bool // DF_1_PIE
 	Dlopen     []Dlopen
+
+	flaw error // why it is no library, though the header is one
 }
 
 // A Need is a name in a dynamic section that another file has to be found for.
@@ -65,45 +81,58 @@ type Need struct {
 	Name string
 }
 
-// ParseHeader reads the header from the first bytes of a file, 64 or more.
+// Sizes of ELF and program headers of 32 and 64 bits.
+const (
+	ehdr32, phdr32 = 52, 32
+	ehdr64, phdr64 = 64, 56
+)
+
+// ParseHeader reads the header from the first bytes of a file, 64 or more. The result has
+// a class, or a byte order, if there is an ELF header, even if that is invalid.
 func ParseHeader(head []byte) (Header, error) {
 	var h Header
-	if len(head) < len(elf.ELFMAG) || string(head[:len(elf.ELFMAG)]) != elf.ELFMAG {
-		if len(head) < 52 { // of 32-bit ELF
-			return h, ErrShort
-		}
+	switch {
+	case len(head) < ehdr32:
+		return h, ErrShort
+	case string(head[:len(elf.ELFMAG)]) != elf.ELFMAG:
 		return h, ErrMagic
-	}
-	if len(head) < 52 {
+	case elf.Class(head[elf.EI_CLASS]) == elf.ELFCLASS64 && len(head) < ehdr64:
 		return h, ErrShort
 	}
 	h.Class, h.Data = elf.Class(head[elf.EI_CLASS]), elf.Data(head[elf.EI_DATA])
 	h.OSABI, h.ABIVersion = elf.OSABI(head[elf.EI_OSABI]), head[elf.EI_ABIVERSION]
+	h.badPadding = string(head[elf.EI_PAD:elf.EI_NIDENT]) != string(make([]byte, elf.EI_NIDENT-elf.EI_PAD))
 	var order binary.ByteOrder = binary.LittleEndian
-	switch {
-	case h.Class != elf.ELFCLASS32 && h.Class != elf.ELFCLASS64,
-		h.Data != elf.ELFDATA2LSB && h.Data != elf.ELFDATA2MSB,
-		head[elf.EI_VERSION] != byte(elf.EV_CURRENT):
-		return h, ErrMagic
-	case h.Class == elf.ELFCLASS64 && len(head) < 64:
-		return h, ErrShort
-	case h.Data == elf.ELFDATA2MSB:
+	if h.Data == elf.ELFDATA2MSB {
 		order = binary.BigEndian
 	}
 	h.Type = elf.Type(order.Uint16(head[16:]))
 	h.Machine = elf.Machine(order.Uint16(head[18:]))
+	h.badVersion = head[elf.EI_VERSION] != byte(elf.EV_CURRENT) || order.Uint32(head[20:]) != 1
+	switch h.Class {
+	case elf.ELFCLASS32:
+		h.Flags = order.Uint32(head[36:])
+		h.badPhentsize = order.Uint16(head[42:]) != phdr32
+	case elf.ELFCLASS64:
+		h.Flags = order.Uint32(head[48:])
+		h.badPhentsize = order.Uint16(head[54:]) != phdr64
+	default:
+		return h, ErrMagic
+	}
+	if h.Data != elf.ELFDATA2LSB && h.Data != elf.ELFDATA2MSB || h.badVersion {
+		return h, ErrMagic
+	}
 	return h, nil
 }
-
-// ParseFile reads an ELF file. It relies on the program headers alone, as the kernel and
-// the dynamic linker do: section headers may be missing or wrong. The header is valid
-// even with an error, if there was enough of it to have a machine.
-func ParseFile(r io.ReaderAt) (*File, error) { return parseFile(r, make([]byte, headSize)) }
 
 // headSize is how much of a file is read first. As a rule that is all that is needed but
 // the dynamic section.
 const headSize = 4096
 
+// parseFile reads an ELF file; head is room for its first bytes. It relies on the program
+// headers alone, as the kernel and the dynamic linker do: section headers may be missing
+// or wrong. The header is valid even with an error, if there was enough of it to have a
+// machine.
 func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	f := &File{}
 	n, err := r.ReadAt(head, 0)
@@ -114,29 +143,18 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	if f.Header, err = ParseHeader(head); err != nil {
 		return f, err
 	}
-	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
+	switch {
+	case f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN:
 		return f, ErrType
+	case f.badPhentsize:
+		return f, ErrPhentsize
 	}
 	forgetSections(head, f.Class)
 	var im image
 	if im.File, err = elf.NewFile(&buffered{head, r}); err != nil {
 		return f, fmt.Errorf("%w: %v", ErrMagic, err)
 	}
-	var interp, dynamic *elf.Prog
-	notes := uint64(maxNotes)
-	for _, p := range im.Progs {
-		switch p.Type {
-		case elf.PT_INTERP: // the kernel takes the first one,
-			interp = cmp.Or(interp, p)
-		case elf.PT_DYNAMIC: // the dynamic linker the last one
-			dynamic = p
-		case elf.PT_NOTE:
-			if p.Filesz <= notes {
-				notes -= p.Filesz
-				f.Dlopen = append(f.Dlopen, im.dlopen(p)...)
-			}
-		}
-	}
+	interp, dynamic := im.scan(f)
 	if interp != nil {
 		err = im.interp(f, interp)
 	}
@@ -145,6 +163,41 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	}
 	return f, err
 }
+
+// scan reads the notes, finds the segments to read next, and looks for what a library must
+// have.
+func (im *image) scan(f *File) (interp, dynamic *elf.Prog) {
+	notes, loads := uint64(maxNotes), false
+	for _, p := range im.Progs {
+		switch p.Type {
+		case elf.PT_INTERP: // the kernel takes the first one,
+			interp = cmp.Or(interp, p)
+		case elf.PT_DYNAMIC: // the dynamic linker the last one
+			dynamic = p
+		case elf.PT_LOAD:
+			loads = true
+			if (p.Vaddr-p.Off)&(minPage-1) != 0 {
+				f.flaw = ErrAlignment
+			}
+		case elf.PT_NOTE:
+			if p.Filesz <= notes {
+				notes -= p.Filesz
+				f.Dlopen = append(f.Dlopen, im.dlopen(p)...)
+			}
+		}
+	}
+	switch {
+	case f.flaw != nil:
+	case !loads:
+		f.flaw = ErrSegments
+	case dynamic == nil || dynamic.Filesz == 0: // of a file with debugging information
+		f.flaw = ErrDynamic
+	}
+	return interp, dynamic
+}
+
+// minPage is the least size of a page on any machine.
+const minPage = 4096
 
 // forgetSections clears e_shoff, e_shnum and e_shstrndx, or debug/elf would read all
 // sections, and fail where they are bogus.
@@ -207,33 +260,50 @@ func (im *image) interp(f *File, p *elf.Prog) error {
 	return nil
 }
 
+// A dynEntry is an entry of a dynamic section.
+type dynEntry struct {
+	tag   elf.DynTag
+	value uint64
+}
+
 // dynamic reads the dynamic section. The dynamic linker finds it by its address.
 func (im *image) dynamic(f *File, p *elf.Prog) error {
 	b, err := im.at(p.Vaddr, min(p.Memsz, maxDynamic))
 	if err != nil {
 		return fmt.Errorf("dynamic section: %w", err)
 	}
-	type entry struct {
-		tag   elf.DynTag
-		value uint64
-	}
-	var entries []entry
-	size := 8
-	if f.Class == elf.ELFCLASS64 {
-		size = 16
-	}
 	table := stringTable{im: im}
-	for ; ; b = b[size:] {
-		if len(b) < size {
-			return errors.New("dynamic section doesn't end in DT_NULL")
+	names, err := im.entries(f, b, &table)
+	if err == nil && len(names) > maxNeeds {
+		err = fmt.Errorf("%d names in the dynamic section, more than %d", len(names), maxNeeds)
+	}
+	if err != nil {
+		return err
+	}
+	total := 0
+	for _, e := range names { // only now, since the string table may come last
+		s, err := table.at(e.value)
+		if total += len(s); err == nil && total > maxStrings {
+			err = fmt.Errorf("more than %d bytes of names", maxStrings)
 		}
-		var e entry
-		if size == 16 {
-			e.tag, e.value = elf.DynTag(im.ByteOrder.Uint64(b)), im.ByteOrder.Uint64(b[8:])
-		} else {
-			e.tag, e.value = elf.DynTag(int32(im.ByteOrder.Uint32(b))), uint64(im.ByteOrder.Uint32(b[4:]))
+		if err != nil {
+			return fmt.Errorf("%v: %w", e.tag, err)
+		}
+		f.setName(e.tag, s)
+	}
+	return nil
+}
+
+// entries reads the entries of a dynamic section, and returns those that name something.
+func (im *image) entries(f *File, b []byte, table *stringTable) (names []dynEntry, err error) {
+	for {
+		var e dynEntry
+		if e, b, err = im.entry(b); err != nil {
+			return nil, err
 		}
 		switch e.tag {
+		case elf.DT_NULL:
+			return names, nil
 		case elf.DT_STRTAB:
 			table.address = e.value
 		case elf.DT_STRSZ:
@@ -243,38 +313,42 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 			f.PIE = e.value&uint64(elf.DF_1_PIE) != 0
 		case elf.DT_NEEDED, elf.DT_FILTER, elf.DT_AUXILIARY, elf.DT_SONAME, elf.DT_RPATH,
 			elf.DT_RUNPATH, elf.DT_AUDIT, elf.DT_DEPAUDIT:
-			entries = append(entries, e)
-		}
-		if e.tag == elf.DT_NULL {
-			break
+			names = append(names, e)
 		}
 	}
-	if len(entries) > maxNeeds {
-		return fmt.Errorf("%d names in the dynamic section, more than %d", len(entries), maxNeeds)
+}
+
+// entry cuts the first entry off a dynamic section.
+func (im *image) entry(b []byte) (e dynEntry, rest []byte, err error) {
+	size := 8
+	if im.Class == elf.ELFCLASS64 {
+		size = 16
 	}
-	total := 0
-	for _, e := range entries { // the string table may come last
-		s, err := table.at(e.value)
-		if total += len(s); err == nil && total > maxStrings {
-			err = fmt.Errorf("more than %d bytes of names", maxStrings)
-		}
-		if err != nil {
-			return fmt.Errorf("%v: %w", e.tag, err)
-		}
-		switch e.tag {
-		case elf.DT_NEEDED, elf.DT_FILTER, elf.DT_AUXILIARY:
-			f.Needs = append(f.Needs, Need{e.tag, s})
-		case elf.DT_SONAME:
-			f.Soname = s
-		case elf.DT_RPATH:
-			f.Rpath = s
-		case elf.DT_RUNPATH:
-			f.Runpath, f.HasRunpath = s, true
-		case elf.DT_AUDIT, elf.DT_DEPAUDIT:
-			f.Audit = append(f.Audit, s)
-		}
+	if len(b) < size {
+		return e, nil, errors.New("dynamic section doesn't end in DT_NULL")
 	}
-	return nil
+	if size == 16 {
+		e.tag, e.value = elf.DynTag(im.ByteOrder.Uint64(b)), im.ByteOrder.Uint64(b[8:])
+	} else {
+		e.tag, e.value = elf.DynTag(int32(im.ByteOrder.Uint32(b))), uint64(im.ByteOrder.Uint32(b[4:]))
+	}
+	return e, b[size:], nil
+}
+
+// setName notes what an entry of the dynamic section names.
+func (f *File) setName(tag elf.DynTag, name string) {
+	switch tag {
+	case elf.DT_NEEDED, elf.DT_FILTER, elf.DT_AUXILIARY:
+		f.Needs = append(f.Needs, Need{tag, name})
+	case elf.DT_SONAME:
+		f.Soname = name
+	case elf.DT_RPATH:
+		f.Rpath = name
+	case elf.DT_RUNPATH:
+		f.Runpath, f.HasRunpath = name, true
+	case elf.DT_AUDIT, elf.DT_DEPAUDIT:
+		f.Audit = append(f.Audit, name)
+	}
 }
 
 // A stringTable reads strings, which as a rule lie close to each other.

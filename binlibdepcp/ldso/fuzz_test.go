@@ -3,7 +3,6 @@
 package ldso
 
 import (
-	"bytes"
 	"encoding/binary"
 	"testing"
 
@@ -20,7 +19,7 @@ func FuzzParseFile(f *testing.F) {
 		note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`)}.bytes())
 	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file, err := ParseFile(bytes.NewReader(b))
+		file, err := parseBytes(b)
 		if err == nil {
 			assert.LessOrEqual(t, len(file.Needs), maxNeeds)
 			for _, need := range file.Needs {

@@ -6,7 +6,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"path"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -29,7 +29,8 @@ func (s Source) String() string {
 
 // sources returns where glibc searches for what an object needs, in that order, if the
 // name has no slash: _dl_map_object() of elf/dl-load.c.
-func (c *Closure) sources(o *Object, cpu CPU) []Source {
+func (s *space) sources(o *Object) []Source {
+	c := s.c
 	if c.interpreter.Musl {
 		return c.sourcesMusl(o)
 	}
@@ -38,17 +39,20 @@ func (c *Closure) sources(o *Object, cpu CPU) []Source {
 		if list == "" {
 			return
 		}
-		if dirs := SplitPath(list, separators, c.tokens(of, list, cpu)); dirs != nil {
+		if dirs := SplitPath(list, separators, s.tokens(of, list)); dirs != nil {
 			all = append(all, Source{Rule: rule, Dirs: dirs})
 		}
 	}
 	// An RPATH is inherited along the chain of who loaded whom, a RUNPATH is not. Where
 	// an object has both, its RPATH is void.
 	if !o.HasRunpath {
-		for by := o; by != nil; by = by.Loader {
+		for by := o; by != nil; by = by.chain {
 			if !by.HasRunpath {
 				add("RPATH of "+by.Name, by.Rpath, ":", by)
 			}
+		}
+		if s.audit && !c.interpreter.before(35) {
+			add("RUNPATH of "+c.Program.Name, c.Program.Runpath, ":", c.Program)
 		}
 	}
 	add("LD_LIBRARY_PATH", c.linker.LibraryPath, ":;", c.Program)
@@ -62,6 +66,9 @@ func (c *Closure) sources(o *Object, cpu CPU) []Source {
 	return all
 }
 
+// before reports whether it is of a glibc before 2.minor. Before 2.33 it doesn't tell.
+func (in Interpreter) before(minor int) bool { return in.Version == "" || olderThan(in.Version, minor) }
+
 // sourcesMusl returns where musl searches: load_library() of ldso/dynlink.c. It takes
 // RPATH and RUNPATH for the same, which is inherited.
 func (c *Closure) sourcesMusl(o *Object) []Source {
@@ -69,7 +76,7 @@ func (c *Closure) sourcesMusl(o *Object) []Source {
 	if dirs := splitMusl(c.linker.LibraryPath); dirs != nil {
 		all = append(all, Source{Rule: "LD_LIBRARY_PATH", Dirs: dirs})
 	}
-	for by := o; by != nil; by = by.Loader {
+	for by := o; by != nil; by = by.chain {
 		rule, list := "RPATH of ", by.Rpath
 		if by.HasRunpath {
 			rule, list = "RUNPATH of ", by.Runpath
@@ -86,32 +93,40 @@ func (c *Closure) sourcesMusl(o *Object) []Source {
 }
 
 // readMuslPath returns the last source of musl: the file /etc/ld-musl-ARCH.path below
-// the prefix where the interpreter lies, or else what was built into that.
+// the prefix where the interpreter lies, or if there is none what was built into that. A
+// file that can't be read lists no directory.
 func (c *Closure) readMuslPath(interp string) Source {
-	prefix := path.Dir(path.Dir(interp))
-	file := strings.TrimSuffix(prefix, "/") + c.interpreter.PathFile
-	if text, err := c.linker.tree.read(file, maxString); err == nil {
-		c.PathFile, _ = c.linker.tree.walk(file)
-		return Source{Rule: file, Dirs: splitMusl(string(text))}
+	file := upToSlash(upToSlash(interp)) + c.interpreter.PathFile
+	text, err := c.linker.tree.read(file, maxString)
+	if errors.Is(err, unix.ENOENT) {
+		return Source{Rule: "system directories", Dirs: c.interpreter.SystemDirs}
 	}
-	return Source{Rule: "system directories", Dirs: c.interpreter.SystemDirs}
+	if err != nil {
+		return Source{Rule: file}
+	}
+	c.PathFile, _ = c.linker.tree.walk(file)
+	return Source{Rule: file, Dirs: splitMusl(string(text))}
 }
 
+// upToSlash cuts a path at its last slash.
+func upToSlash(name string) string { return name[:max(0, strings.LastIndex(name, "/"))] }
+
 // candidates returns the paths to try for a name in a directory, the best first.
-func (c *Closure) candidates(dir, name string, cpu CPU) (paths []string) {
-	if !c.interpreter.Musl {
-		dir = strings.TrimSuffix(dir, "/") // of "/"
-		for _, hwcap := range cpu.HWCaps {
-			paths = append(paths, dir+"/glibc-hwcaps/"+hwcap+"/"+name)
-		}
+func (s *space) candidates(dir, name string) (paths []string) {
+	if s.c.interpreter.Musl {
+		return []string{dir + "/" + name}
+	}
+	dir = strings.TrimSuffix(dir, "/") // of "/"
+	for _, hwcap := range s.cpu.HWCaps {
+		paths = append(paths, dir+"/glibc-hwcaps/"+hwcap+"/"+name)
 	}
 	return append(paths, dir+"/"+name)
 }
 
 // cached returns the path to try for what an object needs from the cache, or "".
-func (c *Closure) cached(s Source, name string, o *Object, cpu CPU) string {
-	file, _ := c.linker.cache(s.Rule).Lookup(name, c.Program.abi().flags, cpu)
-	for _, dir := range c.interpreter.SystemDirs {
+func (s *space) cached(cache, name string, o *Object) string {
+	file, _ := s.c.linker.cache(cache).Lookup(name, s.c.header().abi().flags, s.cpu)
+	for _, dir := range s.c.interpreter.SystemDirs {
 		if o.NoDefLib && strings.HasPrefix(file, dir+"/") {
 			return ""
 		}
@@ -120,7 +135,8 @@ func (c *Closure) cached(s Source, name string, o *Object, cpu CPU) string {
 }
 
 // find searches for what an object needs. It returns how it was found, too.
-func (c *Closure) find(name string, o *Object, sources []Source, cpu CPU) (*opened, string, error) {
+func (s *space) find(name string, o *Object) (*opened, string, error) {
+	c := s.c
 	if strings.Contains(name, "/") {
 		if !strings.HasPrefix(name, "/") {
 			c.warn("%s needs %s: that depends on the directory it is started in", o.Name, name)
@@ -131,79 +147,112 @@ func (c *Closure) find(name string, o *Object, sources []Source, cpu CPU) (*open
 		}
 		return found, "its path", nil
 	}
-	for _, s := range sources {
-		found, err := c.findIn(s, name, o, cpu)
+	sources := s.sources(o)
+	for _, source := range sources {
+		found, err := s.findIn(source, name, o)
 		switch {
 		case err != nil:
 			return nil, "", &NotFound{Name: name, By: o.Name, Searched: sources, Err: err}
 		case found != nil:
-			return found, s.Rule, nil
+			return found, source.Rule, nil
 		}
 	}
 	return nil, "", &NotFound{Name: name, By: o.Name, Searched: sources}
 }
 
 // findIn searches in one source. An error ends the search as a whole.
-func (c *Closure) findIn(s Source, name string, o *Object, cpu CPU) (*opened, error) {
-	if s.Cache {
-		if file := c.cached(s, name, o, cpu); file != "" {
-			return c.try(file) // where the entry is stale, the search goes on
+func (s *space) findIn(source Source, name string, o *Object) (*opened, error) {
+	if source.Cache {
+		if file := s.cached(source.Rule, name, o); file != "" {
+			found, _, err := s.c.try(file) // where the entry is stale, the search goes on
+			return found, err
 		}
 		return nil, nil
 	}
-	for _, dir := range s.Dirs {
-		if !c.linker.isDir(dir) {
+	for _, dir := range source.Dirs {
+		if !s.c.isSearched(source, dir) {
 			continue
 		}
-		if !strings.HasPrefix(dir, "/") {
-			c.warn("%s has a relative directory, %q: what is found depends on where it is started", s.Rule, dir)
-		}
-		paths := c.candidates(dir, name, cpu)
-		for _, file := range paths {
-			if found, err := c.try(file); found != nil || err != nil {
+		var skipped error
+		for _, file := range s.candidates(dir, name) {
+			var found *opened
+			var err error
+			if found, skipped, err = s.c.try(file); found != nil || err != nil {
 				return found, err
 			}
 		}
-		if c.endsPath(paths[len(paths)-1]) {
+		if s.c.endsPath(skipped) {
 			return nil, nil
 		}
 	}
 	return nil, nil
 }
 
-// try returns the file at a path if it will do, and nothing if the search goes on.
-func (c *Closure) try(file string) (*opened, error) {
-	found := c.linker.open(file)
+// isSearched reports whether the dynamic linker looks into a directory. glibc passes over
+// those that aren't there, but doesn't ask whether a relative one is.
+func (c *Closure) isSearched(source Source, dir string) bool {
+	is := c.linker.isDir(dir)
+	if is && !strings.HasPrefix(dir, "/") {
+		c.warn("%s has a relative directory, %q: what is found depends on where it is started", source.Rule, dir)
+	}
+	return is || c.interpreter.Musl || !strings.HasPrefix(dir, "/")
+}
+
+// try returns the file at a path if it will do. If not, the search goes on if the reason
+// is one to skip the file; an error ends it.
+func (c *Closure) try(file string) (found *opened, skipped, err error) {
+	if c.interpreter.Musl && len(file) >= muslBuffer {
+		return nil, unix.ENAMETOOLONG, nil
+	}
+	found = c.linker.open(file)
 	switch why := c.unfit(found); {
 	case why == nil:
-		return found, nil
-	case c.skipped(why):
-		return nil, nil
+		return found, nil, nil
+	case c.skips(why):
+		return nil, why, nil
 	default:
-		return nil, pathError("load", file, why)
+		return nil, nil, pathError("load", file, why)
 	}
 }
+
+// muslBuffer is the room that musl has for a path: 2*NAME_MAX+2 bytes.
+const muslBuffer = 512
 
 // errOther is the error of a file for other programs than this one.
 var errOther = errors.New("file for another machine")
 
-// skipped reports whether a search goes on after a candidate with that error. musl takes
-// the first file that it can open, or fails.
-func (c *Closure) skipped(err error) bool {
-	errs := []error{unix.ENOENT, unix.EACCES, unix.ENOTDIR, unix.ENAMETOOLONG}
-	if !c.interpreter.Musl {
-		errs = append(errs, unix.ELOOP, errOther)
+// openErrno returns the errno of a file that can't be opened, 0 for any other error.
+func openErrno(err error) (errno unix.Errno) {
+	if failed, ok := err.(*fs.PathError); ok && failed.Op == "open" {
+		errors.As(failed.Err, &errno)
 	}
-	return slices.ContainsFunc(errs, func(skip error) bool { return errors.Is(err, skip) })
+	return errno
 }
 
-// endsPath reports whether a file in a directory that is there can't be opened, for
-// another reason than ENOENT and EACCES: that ends the search in its search path, but not
-// in the next one, open_path() of elf/dl-load.c of glibc 2.36.
-func (c *Closure) endsPath(file string) bool {
-	err := c.linker.open(file).err
-	return !c.interpreter.Musl &&
-		(errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG))
+// skips reports whether a search goes on after a candidate with that error. glibc skips
+// all that it can't open. musl takes the first file that it can open, or fails.
+func (c *Closure) skips(err error) bool {
+	errno := openErrno(err)
+	if !c.interpreter.Musl {
+		return err == errOther || errno != 0
+	}
+	return slices.Contains([]unix.Errno{unix.ENOENT, unix.EACCES, unix.ENOTDIR, unix.ENAMETOOLONG}, errno)
+}
+
+// endsPath reports whether the error of the last candidate in a directory ends the search
+// in its search path, but not in the next one: open_path() of elf/dl-load.c. Until glibc
+// 2.38, a file where a directory should be did.
+func (c *Closure) endsPath(skipped error) bool {
+	if c.interpreter.Musl {
+		return false
+	}
+	switch openErrno(skipped) {
+	case 0, unix.ENOENT, unix.EACCES:
+		return false
+	case unix.ENOTDIR:
+		return c.interpreter.before(39)
+	}
+	return true
 }
 
 // isDir reports whether a directory is there. What can't be entered is passed over.
@@ -218,30 +267,41 @@ func (l *Linker) isDir(dir string) bool {
 	return is
 }
 
-// unfit tells why a file can't be loaded as a library of the program: open_verify() of
-// elf/dl-load.c. Another class or machine lets the search go on, but not with musl; all
-// else ends it.
-func (c *Closure) unfit(found *opened) error {
-	if found.file == nil || found.file.Class == elf.ELFCLASSNONE {
-		return found.err
+// header returns the header that decides what fits: that of the dynamic linker.
+func (c *Closure) header() Header {
+	if c.interp != nil {
+		return c.interp.Header
 	}
-	f, program := found.file.Header, c.Program.Header
+	return c.Program.Header
+}
+
+// unfit tells why a file can't be loaded as a library of the program, as open_verify()
+// and _dl_map_object_from_fd() of elf/dl-load.c do, or map_library() of ldso/dynlink.c.
+func (c *Closure) unfit(found *opened) error {
+	f, own := found.file, c.header()
 	switch {
-	case f.Class != program.Class:
+	case f == nil || f.Class == elf.ELFCLASSNONE && f.Data == elf.ELFDATANONE:
+		return found.err
+	case !c.interpreter.Musl:
+		if err := f.unfit(own); err != nil {
+			return err
+		}
+	case f.Class != own.Class || f.Machine != own.Machine:
 		return errOther
-	case f.Data != program.Data:
+	case f.Data != own.Data:
 		return ErrByteSwap
-	case f.OSABI != elf.ELFOSABI_NONE && f.OSABI != elf.ELFOSABI_LINUX,
-		f.OSABI == elf.ELFOSABI_NONE && f.ABIVersion != 0:
-		return ErrOSABI
-	case f.Machine != program.Machine:
-		return errOther
+	}
+	switch {
 	case found.err != nil:
 		return found.err
-	case f.Type == elf.ET_EXEC || found.file.PIE:
+	case f.flaw == ErrSegments:
+		return f.flaw
+	case !c.interpreter.Musl && (f.Type == elf.ET_EXEC || f.PIE):
 		return ErrProgram
+	case f.flaw == ErrAlignment && c.interpreter.Musl:
+		return nil
 	}
-	return nil
+	return f.flaw
 }
 
 // A NotFound is a need that no file was found for, or none that will do.

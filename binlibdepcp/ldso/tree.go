@@ -167,7 +167,10 @@ func (t *tree) open(p *Place) (*source, error) {
 	fail := func(err error) (*source, error) {
 		return nil, &fs.PathError{Op: "open", Path: p.Name, Err: err}
 	}
-	if !p.Info.Mode().IsRegular() { // a device might do anything when it is opened
+	switch mode := p.Info.Mode(); {
+	case mode&fs.ModeSocket != 0: // open(2) fails, and the search of glibc goes on
+		return fail(unix.ENXIO)
+	case !mode.IsRegular(): // a device might do anything when it is opened
 		return fail(ErrRegular)
 	}
 	f, err := t.fsys.Open(viewName(p.Real))
