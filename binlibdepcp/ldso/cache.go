@@ -223,7 +223,7 @@ func (c Cache) first(name string, flags int32, cpu CPU) (path string, ok bool) {
 			break
 		}
 		switch rank := slices.Index(cpu.HWCaps, e.HWCap); {
-		case !fitsFlags(e.Flags, flags) || e.legacy != 0:
+		case !fitsFlags(e.Flags, flags) || e.legacy&^cpu.legacy != 0:
 		case e.HWCap == "" && !ok:
 			return e.Path, true
 		case e.HWCap == "":

@@ -120,8 +120,9 @@ type Object struct {
 	Also   []*Place     // other paths that led to the same file
 	Deps   []Dependency // in the order of the dynamic section
 
-	chain *Object // whose RPATH counts too: the loader, or for what dlopen(3) opens the program
-	short string  // the name that musl knows it by, or ""
+	chain  *Object // whose RPATH counts too: the loader, or for what dlopen(3) opens the program
+	short  string  // the name that musl knows it by, or ""
+	loaded bool    // what it needs is loaded
 }
 
 // addPlace notes that another path leads to the file.
@@ -187,7 +188,7 @@ func (l *Linker) Closure(name string) (*Closure, error) {
 	if c.interp == nil && len(c.Program.Needs) == 0 {
 		return c, nil // static
 	}
-	c.main.loadNeeds(0)
+	c.main.loadNeeds(c.Program)
 	c.loadBaseline()
 	c.loadAudit()
 	if c.Program.Interp == "" && !c.isNeeded(c.interp) {
@@ -317,20 +318,29 @@ func (c *Closure) warnOrigin() {
 	}
 }
 
-// Dlopen adds what dlopen(3) of a name loads if an object calls it.
+// Dlopen adds what dlopen(3) of a name loads if an object calls it. It adds nothing if
+// something is missing.
 func (c *Closure) Dlopen(name string, by *Object) (*Object, error) {
-	n := len(c.Objects)
+	n, problems := len(c.main.objects), len(c.Problems)
 	o, err := c.main.dlopen(name, by)
-	if len(c.Objects) > n {
+	if len(c.Problems) > problems {
+		err = c.Problems[problems]
+		c.Problems = c.Problems[:problems]
+		c.main.forget(n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(c.main.objects) > n {
 		c.Opened = append(c.Opened, o)
 	}
 	c.loadBaseline()
-	if c.base != nil && err == nil {
+	if c.base != nil {
 		_, err := c.base.dlopen(name, c.base.counterpart(by))
 		c.base.problem(err)
 		c.collect(c.base)
 	}
-	return o, err
+	return o, nil
 }
 
 // Find returns the object that is loaded under a name, or nil.

@@ -3,6 +3,7 @@
 package ldso
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -18,7 +19,10 @@ import (
 // Dynamic linkers for tests: their strings are what counts.
 var (
 	glibc = elfSpec{soname: "ld-linux-x86-64.so.2", extra: "\x00/lib64/\x00/usr/lib64/\x00x\x00/etc/ld.so.cache\x00"}.bytes()
-	musl  = elfSpec{soname: "libc.so", extra: "\x00%.*s/etc/ld-musl-x86_64.path\x00/lib:/usr/local/lib:/usr/lib\x00"}.bytes()
+	// Later releases, which say so.
+	glibc236 = append(bytes.Clone(glibc), "ld.so (GNU libc) stable release version 2.36.\n\x00"...)
+	glibc239 = append(bytes.Clone(glibc), "ld.so (GNU libc) stable release version 2.39.\n\x00"...)
+	musl     = elfSpec{soname: "libc.so", extra: "\x00%.*s/etc/ld-musl-x86_64.path\x00/lib:/usr/local/lib:/usr/lib\x00"}.bytes()
 )
 
 const (
@@ -233,6 +237,71 @@ func TestSearch(t *testing.T) {
 		"a loop ends a search path, not the search": {
 			files{"bin/app": runpath("/r:/s", "liba.so"), "r/liba.so": "-> liba.so", "s/liba.so": library(), "lib64/liba.so": library()},
 			"/lib64/liba.so"},
+		"a file for a directory ends a search path": {
+			files{"bin/app": runpath("/r:/s", "liba.so"), "r/liba.so": "-> file/x", "r/file": "text", "s/liba.so": library(),
+				"lib64/liba.so": library()},
+			"/lib64/liba.so"},
+		"but not since glibc 2.39": {
+			files{"bin/app": runpath("/r:/s", "liba.so"), "r/liba.so": "-> file/x", "r/file": "text", "s/liba.so": library(),
+				"lib64/liba.so": library(), "lib64/ld-linux-x86-64.so.2": glibc239},
+			"/s/liba.so"},
+		"a loop does, whatever the release": {
+			files{"bin/app": runpath("/r:/s", "liba.so"), "r/liba.so": "-> liba.so", "s/liba.so": library(), "lib64/liba.so": library(),
+				"lib64/ld-linux-x86-64.so.2": glibc239},
+			"/lib64/liba.so"},
+		"so does a socket": {
+			files{"bin/app": runpath("/r:/s", "liba.so"), "r/liba.so": fs.ModeSocket | 0o755, "s/liba.so": library(), "lib64/liba.so": library()},
+			"/lib64/liba.so"},
+		"a relative directory isn't passed over": {
+			files{"bin/app": runpath("file:/s", "liba.so"), "home/file": "text", "s/liba.so": library(), "lib64/liba.so": library()},
+			"/lib64/liba.so"},
+		"nor is an absolute one that is a file": {
+			files{"bin/app": runpath("/home/file:/s", "liba.so"), "home/file": "text", "s/liba.so": library(), "lib64/liba.so": library()},
+			"/s/liba.so"},
+		"the root directory": {
+			files{"bin/app": runpath("/", "liba.so"), "liba.so": with(library("libb.so"), func(s *elfSpec) { s.runpath = "$ORIGIN/opt" }),
+				"opt/libb.so": library()},
+			"/liba.so //opt/libb.so"},
+		"$ORIGIN isn't cleaned": {
+			files{"bin/app": runpath("/opt/link/../lib", "liba.so"), "opt/link": "-> ../srv/d", "srv/d": nil, "opt/lib/libb.so": library(),
+				"srv/lib/liba.so": with(library("libb.so"), func(s *elfSpec) { s.runpath = "$ORIGIN" }), "srv/lib/libb.so": library()},
+			"/opt/link/../lib/liba.so /opt/link/../lib/libb.so"},
+		"a filtee's needs come next": {
+			files{"bin/app": program("liba.so"), "lib64/libf.so": library("libb.so"),
+				"lib64/liba.so": with(library("libd.so"), func(s *elfSpec) { s.more = []dyn{{elf.DT_FILTER, "libf.so"}} }),
+				"lib64/libd.so": with(library("libb.so"), func(s *elfSpec) { s.runpath = "/r" }), "r/libb.so": library()},
+			"/lib64/liba.so /lib64/libd.so /lib64/libf.so /r/libb.so !libb.so, which /lib64/libf.so needs: not found"},
+		"filtees of filtees": {
+			files{"bin/app": program("liba.so", "libz.so"), "lib64/libz.so": library("libe.so"), "lib64/libe.so": library(),
+				"lib64/liba.so": with(library(), func(s *elfSpec) {
+					s.more = []dyn{{elf.DT_FILTER, "libf.so"}, {elf.DT_AUXILIARY, "libz.so"}, {elf.DT_FILTER, "liba.so"}}
+				}),
+				"lib64/libf.so": with(library("libc.so"), func(s *elfSpec) { s.more = []dyn{{elf.DT_FILTER, "libg.so"}} }),
+				"lib64/libg.so": library("libd.so"), "lib64/libc.so": library(), "lib64/libd.so": library()},
+			"/lib64/liba.so /lib64/libz.so /lib64/libf.so /lib64/libc.so /lib64/libg.so /lib64/libd.so /lib64/libe.so"},
+		"an audit library knows nothing of the program's": {
+			files{"bin/app": with(runpath("/r", "libb.so"), func(s *elfSpec) { s.more = []dyn{{elf.DT_AUDIT, "audit.so"}} }),
+				"r/libb.so": library(), "s/libb.so": library(), "r/audit.so": with(library("libb.so", "libd.so"), func(s *elfSpec) { s.rpath = "/s" }),
+				"r/libd.so": library()},
+			"/r/libb.so /r/audit.so /s/libb.so /r/libd.so"},
+		"an audit library needs the interpreter by another path": {
+			files{"bin/app": with(program(), func(s *elfSpec) { s.more = []dyn{{elf.DT_AUDIT, "audit.so"}} }),
+				"lib64/audit.so": library("ld-linux-x86-64.so.2"), "lib64/ld-linux-x86-64.so.2": "-> /usr/lib64/ld.so", "usr/lib64/ld.so": glibc236,
+				"opt/ld-linux-x86-64.so.2": glibc236},
+			"/lib64/audit.so"},
+		"the baseline's names don't count": {
+			files{"bin/app": runpath("/r", "liba.so", "libb.so"), "r/glibc-hwcaps/x86-64-v3/liba.so": library(), "r/libb.so": library(),
+				"r/liba.so": with(library("libd.so"), func(s *elfSpec) { s.soname, s.runpath = "libb.so", "/s" }), "s/libd.so": library()},
+			"/r/glibc-hwcaps/x86-64-v3/liba.so /r/libb.so /r/liba.so /s/libd.so"},
+		"directories named x86_64 in the cache": {
+			files{"bin/app": program("liba.so", "libb.so"), "opt/x86_64/liba.so": library(), "opt/x86_64/libb.so": library(),
+				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 1},
+					CacheEntry{Name: "libb.so", Path: "/opt/x86_64/libb.so", legacy: 3})},
+			"/opt/x86_64/liba.so !libb.so, which /bin/app needs: not found"},
+		"which glibc 2.39 doesn't know": {
+			files{"bin/app": program("liba.so"), "opt/x86_64/liba.so": library(), "lib64/ld-linux-x86-64.so.2": glibc239,
+				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 1})},
+			"!liba.so, which /bin/app needs: not found"},
 		"glibc-hwcaps": {
 			files{"bin/app": runpath("/r", "liba.so"), "r/glibc-hwcaps/x86-64-v3/liba.so": library("libfast.so"),
 				"r/glibc-hwcaps/x86-64-v2/liba.so": library(), "r/liba.so": library("libslow.so"),
@@ -241,7 +310,7 @@ func TestSearch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, ok := c.files["lib64/ld-linux-x86-64.so.2"]; !ok {
-				c.files["lib64/ld-linux-x86-64.so.2"] = glibc
+				c.files["lib64/ld-linux-x86-64.so.2"] = glibc236
 			}
 			l := New(c.files.view(), "/home")
 			l.CPU = CPU{Platform: "x86_64", HWCaps: []string{"x86-64-v3", "x86-64-v2"}}
@@ -292,6 +361,31 @@ func TestSearchMusl(t *testing.T) {
 		"no look for another one": {
 			files{"bin/app": app(library("liba.so")), "lib/liba.so": elfSpec{machine: elf.EM_ARM, class: elf.ELFCLASS32}, "usr/lib/liba.so": library()},
 			"!liba.so, which /bin/app needs: load /lib/liba.so: file for another machine"},
+		"a searched file has one name": {
+			files{"bin/app": app(elfSpec{needed: []string{"liba.so", "libb.so", "libx.so"}, rpath: "/r"}), "r/liba.so": library(),
+				"r/libb.so": "-> liba.so", "r/libx.so": elfSpec{needed: []string{"libb.so"}, rpath: "/s"}, "s/libb.so": library()},
+			"/r/liba.so /r/libx.so /s/libb.so"},
+		"that of the path that came first": {
+			files{"bin/app": app(elfSpec{needed: []string{"/opt/real.so", "liba.so", "real.so"}, rpath: "/r"}), "opt/real.so": library(),
+				"r/liba.so": "-> /opt/real.so"},
+			"/opt/real.so"},
+		"a path gives no name": {
+			files{"bin/app": app(elfSpec{needed: []string{"/opt/real.so", "real.so"}, rpath: "/r"}), "opt/real.so": library()},
+			"/opt/real.so !real.so, which /bin/app needs: not found"},
+		"nor has the program one": {
+			files{"bin/app": app(elfSpec{needed: []string{"liba.so"}, soname: "libb.so"}), "lib/liba.so": library("libb.so")},
+			"/lib/liba.so !libb.so, which /lib/liba.so needs: not found"},
+		"the interpreter by its path": {
+			files{"bin/app": app(library(muslName))}, ""},
+		"a program will do": {
+			files{"bin/app": app(library("liba.so")), "lib/liba.so": elfSpec{flags1: elf.DF_1_PIE, osabi: elf.ELFOSABI_SOLARIS}},
+			"/lib/liba.so"},
+		"a loop ends the search": {
+			files{"bin/app": app(elfSpec{needed: []string{"liba.so"}, rpath: "/loop:/r"}), "loop": "-> loop", "r/liba.so": library()},
+			"!liba.so, which /bin/app needs: open /loop/liba.so: too many levels of symbolic links"},
+		"a path file that can't be read": {
+			files{"bin/app": app(library("liba.so")), "etc/ld-musl-x86_64.path": nil, "lib/liba.so": library()},
+			"!liba.so, which /bin/app needs: not found"},
 		"no filters": {
 			files{"bin/app": app(elfSpec{needed: []string{"libc.so"}, more: []dyn{{elf.DT_FILTER, "libf.so"}}})}, ""},
 	} {
@@ -378,6 +472,38 @@ func TestDlopen(t *testing.T) {
 	_, err = c.Dlopen("plug.so", c.Find("liba.so"))
 	require.NoError(t, err)
 	assert.Equal(t, "/lib64/liba.so /plugins/plug.so /lib64/libb.so", describe(c))
+}
+
+// What dlopen(3) loads doesn't inherit the RPATH of who opens it, and a failure leaves
+// nothing behind.
+func TestDlopenFails(t *testing.T) {
+	l := New(files{"bin/app": program("liba.so"), "lib64/ld-linux-x86-64.so.2": glibc236, "lib64/liba.so": elfSpec{rpath: "/plugins"},
+		"plugins/plug.so": library("libb.so", "libc.so"), "plugins/libb.so": library(), "lib64/libc.so": library(),
+		"plugins/other.so": library("libc.so")}.view(), "/")
+	c, err := l.Closure("/bin/app")
+	require.NoError(t, err)
+	_, err = c.Dlopen("plug.so", c.Find("liba.so"))
+	assert.EqualError(t, err, "libb.so, which /plugins/plug.so needs: not found")
+	assert.Equal(t, "/lib64/liba.so", describe(c))
+	assert.Nil(t, c.Find("plug.so"))
+	assert.Empty(t, c.Opened)
+	_, err = c.Dlopen("other.so", c.Find("liba.so"))
+	require.NoError(t, err)
+	assert.Equal(t, "/lib64/liba.so /plugins/other.so /lib64/libc.so", describe(c))
+	assert.Len(t, c.Opened, 1)
+}
+
+// The baselines of what is opened are found too, from the baseline of who opens it.
+func TestDlopenBaseline(t *testing.T) {
+	l := New(files{"bin/app": elfSpec{interp: glibcName, needed: []string{"liba.so"}, runpath: "/r"}, "lib64/ld-linux-x86-64.so.2": glibc236,
+		"r/glibc-hwcaps/x86-64-v3/liba.so": elfSpec{soname: "liba.so", runpath: "/fast"}, "r/liba.so": elfSpec{soname: "liba.so", runpath: "/slow"},
+		"fast/plug.so": library(), "slow/plug.so": library()}.view(), "/")
+	l.CPU = CPU{Platform: "x86_64", HWCaps: []string{"x86-64-v3"}}
+	c, err := l.Closure("/bin/app")
+	require.NoError(t, err)
+	_, err = c.Dlopen("plug.so", c.Find("liba.so"))
+	require.NoError(t, err)
+	assert.Equal(t, "/r/glibc-hwcaps/x86-64-v3/liba.so /r/liba.so /fast/plug.so /slow/plug.so", describe(c))
 }
 
 // An error says where was looked.

@@ -146,7 +146,16 @@ func (h Header) unfitFlags(program Header) error {
 type CPU struct {
 	HWCaps   []string // subdirectories of glibc-hwcaps, the best first: ld.so(8)
 	Platform string   // what $PLATFORM stands for
+
+	legacy uint64 // the bits that an entry of ld.so.cache may have: see CacheEntry
 }
+
+// An entry for a directory named x86_64 has this bit. It stands for the machine, and so
+// any CPU has it: sysdeps/x86/dl-hwcap.h, until glibc 2.36.
+const (
+	flagsX8664 = 0x303
+	hwcapX8664 = 1
+)
 
 // HostCPU describes the CPU that this program runs on, for programs of its machine.
 func HostCPU() CPU {

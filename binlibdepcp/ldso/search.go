@@ -125,7 +125,11 @@ func (s *space) candidates(dir, name string) (paths []string) {
 
 // cached returns the path to try for what an object needs from the cache, or "".
 func (s *space) cached(cache, name string, o *Object) string {
-	file, _ := s.c.linker.cache(cache).Lookup(name, s.c.header().abi().flags, s.cpu)
+	flags, cpu := s.c.header().abi().flags, s.cpu
+	if flags == flagsX8664 && s.c.interpreter.before(37) {
+		cpu.legacy = hwcapX8664
+	}
+	file, _ := s.c.linker.cache(cache).Lookup(name, flags, cpu)
 	for _, dir := range s.c.interpreter.SystemDirs {
 		if o.NoDefLib && strings.HasPrefix(file, dir+"/") {
 			return ""
@@ -287,7 +291,7 @@ func (c *Closure) unfit(found *opened) error {
 			return err
 		}
 	case f.Class != own.Class || f.Machine != own.Machine:
-		return errOther
+		return errOther // musl would load it, and crash
 	case f.Data != own.Data:
 		return ErrByteSwap
 	}

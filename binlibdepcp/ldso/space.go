@@ -3,7 +3,7 @@
 package ldso
 
 import (
-	"debug/elf"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -34,29 +34,6 @@ func (c *Closure) newSpace(objects ...*Object) *space {
 func (s *space) name(o *Object, name string) {
 	if name != "" && s.byName[name] == nil {
 		s.byName[name] = o
-	}
-}
-
-// loadNeeds loads what the objects from an index on need, and what those need in their
-// turn: breadth first, like _dl_map_object_deps() of elf/dl-deps.c.
-func (s *space) loadNeeds(from int) {
-	for i := from; i < len(s.objects); i++ {
-		o := s.objects[i]
-		if o == s.c.interp {
-			continue
-		}
-		for _, need := range o.Needs {
-			if s.c.interpreter.Musl && need.Tag != elf.DT_NEEDED {
-				continue // it has no filters
-			}
-			dep := Dependency{Need: need}
-			dep.Object, dep.Err = s.load(need.Name, o)
-			if need.Tag == elf.DT_AUXILIARY {
-				dep.Err = nil
-			}
-			s.problem(dep.Err)
-			o.Deps = append(o.Deps, dep)
-		}
 	}
 }
 
@@ -158,9 +135,22 @@ func (s *space) dlopen(name string, by *Object) (*Object, error) {
 	o, err := s.load(name, from)
 	if len(s.objects) > n {
 		o.Loader, o.chain = by, s.c.Program
+		s.loadNeeds(o)
 	}
-	s.loadNeeds(n)
 	return o, err
+}
+
+// forget takes back the objects from an index on, as dlopen(3) does if one of them needs
+// something that isn't there.
+func (s *space) forget(from int) {
+	gone := s.objects[from:]
+	isGone := func(o *Object) bool { return slices.Contains(gone, o) }
+	for _, o := range gone {
+		delete(s.byInode, o.Inode())
+	}
+	maps.DeleteFunc(s.byName, func(_ string, o *Object) bool { return isGone(o) })
+	s.c.Objects = slices.DeleteFunc(s.c.Objects, isGone)
+	s.objects = s.objects[:from]
 }
 
 // counterpart returns the object that is in the place of one of another space.
@@ -181,7 +171,7 @@ func (c *Closure) loadBaseline() {
 		return
 	}
 	program := *c.Program
-	program.Deps = nil
+	program.Deps, program.loaded = nil, false
 	c.base = c.newSpace(&program)
 	c.base.cpu = c.baseline()
 	if c.interp != nil {
@@ -189,7 +179,7 @@ func (c *Closure) loadBaseline() {
 		c.base.name(c.interp, c.Program.Interp)
 		c.base.name(c.interp, c.interp.Soname)
 	}
-	c.base.loadNeeds(0)
+	c.base.loadNeeds(&program)
 	c.collect(c.base)
 }
 
