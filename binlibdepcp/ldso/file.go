@@ -155,6 +155,9 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 		return f, fmt.Errorf("%w: %v", ErrMagic, err)
 	}
 	interp, dynamic := im.scan(f)
+	if f.flaw == ErrSegments {
+		return f, f.flaw
+	}
 	if interp != nil {
 		err = im.interp(f, interp)
 	}
@@ -190,8 +193,10 @@ func (im *image) scan(f *File) (interp, dynamic *elf.Prog) {
 	case f.flaw != nil:
 	case !loads:
 		f.flaw = ErrSegments
-	case dynamic == nil || dynamic.Filesz == 0: // of a file with debugging information
+	case dynamic == nil:
 		f.flaw = ErrDynamic
+	case dynamic.Filesz == 0: // in a file with debugging information alone
+		f.flaw, dynamic = ErrDynamic, nil
 	}
 	return interp, dynamic
 }

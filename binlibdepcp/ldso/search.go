@@ -298,8 +298,6 @@ func (c *Closure) unfit(found *opened) error {
 	switch {
 	case found.err != nil:
 		return found.err
-	case f.flaw == ErrSegments:
-		return f.flaw
 	case !c.interpreter.Musl && (f.Type == elf.ET_EXEC || f.PIE):
 		return ErrProgram
 	case f.flaw == ErrAlignment && c.interpreter.Musl:
