@@ -331,12 +331,47 @@ func TestParseScript(t *testing.T) {
 		assert.Equal(t, want, [2]string{name, argument}, "%q", head)
 		assert.Equal(t, want[0] != "", ok, "%q", head)
 	}
+}
+
+func TestParseEnv(t *testing.T) {
 	for argument, want := range map[string]string{
-		"perl": "perl", "-S perl -w": "perl", "-SA=b -i perl": "perl", "": "", "-i": "", "A=b": "", "-Sperl": "perl",
-		"-S -u X -C / --unset=Y perl": "perl", "-u": "", "--split-string=perl -w": "perl",
+		"perl": "perl", "-S perl -w": "perl", "-SA=b -i perl": "-i", "-S-i A=b perl": "perl", "": "", "-i": "", "A=b": "", "-Sperl": "perl",
+		"-S -u X -C / --unset=Y perl": "perl", "-u": "", "--split-string=perl -w": "perl", "perl -w": "perl -w",
+		`-S "perl" -w`: "perl", `-S ''"perl"''`: "perl", "-S --unset X perl": "perl", "-S --chdir D perl": "perl", "-S --uns X perl": "perl",
+		"-vSperl": "perl", `-Sperl\_-e`: "perl", `-S "a\_b" c`: "a b", `-S 'a\_b'`: `a\_b`, `-S 'a\'b'`: "a'b", `-S pe\c rl`: "pe",
+		"-S perl # -w": "perl", "-S # perl": "", "-S a#b": "a#b", `-S "perl`: "", `-S perl\`: "", `-S \x`: "", "-S $X perl": "",
+		"-S ${X} perl": "", "-S A=${X} perl": "perl", "-S ${}": "", "-S perl ${X}": "perl", "-S 'a ${X}'": "a ${X}", "-S -- A=b perl": "perl",
+		"-S - perl": "perl", "-ivS perl": "perl", "-S -S perl": "perl", "-S -uX -CD -i perl": "perl", "-z perl": "", "-S --debug perl": "perl",
+		"-S --block-signal=INT perl": "perl", "-S -C /opt bin/perl": "/opt/bin/perl", "-S -C /opt /bin/perl": "/bin/perl",
+		"-S -a X perl": "perl", `-S a\tb`: "a\tb", "-S -S": "", "--split-string": "",
 	} {
-		assert.Equal(t, want, ParseEnv(argument), argument)
+		assert.Equal(t, want, ParseEnv(argument).Command, argument)
+		// What env(1) does. It says nothing of an empty name, and quotes some others.
+		if !strings.ContainsAny(argument, "/") && !strings.Contains(argument, "${X}") && argument != "" && !strings.ContainsAny(want, "'\t\\") &&
+			!strings.Contains(argument, "-a") {
+			nonesuch := strings.NewReplacer("perl", "nonesuch")
+			assert.Equal(t, nonesuch.Replace(want), envCommand(t, nonesuch.Replace(argument)), argument)
+		}
 	}
+	assert.Equal(t, SearchPath, ParseEnv("perl").Path)
+	assert.Equal(t, []string{"/opt", "/bin"}, ParseEnv("-S PATH=/opt:/bin perl").Path)
+	assert.Empty(t, ParseEnv("-S PATH=${X} perl").Command)
+}
+
+// envCommand returns the command that env(1) fails to execute.
+func envCommand(t *testing.T, argument string) string {
+	env, err := exec.LookPath("env")
+	require.NoError(t, err)
+	cmd := exec.Command(env, argument)
+	cmd.Dir = t.TempDir()
+	require.NoError(t, os.Mkdir(cmd.Dir+"/D", 0o755))
+	cmd.Env = []string{"PATH=" + cmd.Dir, "LC_ALL=C"}
+	out, _ := cmd.CombinedOutput() // it fails if it has a command
+	m := regexp.MustCompile(`(?m)^.*env: '?(.*?)'?: No such file or directory$`).FindSubmatch(out)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
 }
 
 func TestParseLibc(t *testing.T) {

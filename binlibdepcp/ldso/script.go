@@ -35,22 +35,6 @@ func ParseScript(head []byte) (interpreter, argument string, ok bool) {
 	return text[:end], strings.TrimLeft(text[end:], " \t"), true
 }
 
-// ParseEnv returns the command among the arguments of env(1) in a #! line, as in
-// "perl", "-S VAR=x perl -w" or "-S -u VAR sh".
-func ParseEnv(argument string) string {
-	words := strings.Fields(argument)
-	for i := 0; i < len(words); i++ {
-		word := strings.TrimPrefix(strings.TrimPrefix(words[i], "--split-string="), "-S")
-		switch {
-		case word == "-u" || word == "-C": // the next word is their value
-			i++
-		case word != "" && !strings.HasPrefix(word, "-") && !strings.Contains(word, "="):
-			return word
-		}
-	}
-	return ""
-}
-
 // script returns the closure of a script: the file, and those of what its #! line names.
 // It returns nil for a file that has no such line.
 func (l *Linker) script(p *Place) (*Closure, error) { return l.scriptIn(p, maxScripts) }
@@ -75,16 +59,14 @@ func (l *Linker) scriptIn(p *Place, depth int) (*Closure, error) {
 	if path.Base(name) != "env" {
 		return c, nil
 	}
-	command := ParseEnv(argument)
-	if command == "" {
+	env := ParseEnv(argument)
+	if env.Command == "" {
 		c.warn("which command env runs for %s, its line doesn't tell plainly", p.Name)
+	} else if file := l.lookPath(env.Command, env.Path); file != "" {
+		c.run(file, "env", depth)
 	} else {
-		if file := l.LookPath(command); file != "" {
-			c.run(file, "env", depth)
-		} else {
-			c.Problems = append(c.Problems, &NotFound{Name: command, By: p.Name,
-				Searched: []Source{{Rule: "PATH", Dirs: SearchPath}}})
-		}
+		c.Problems = append(c.Problems, &NotFound{Name: env.Command, By: p.Name,
+			Searched: []Source{{Rule: "PATH", Dirs: env.Path}}})
 	}
 	return c, nil
 }
@@ -116,11 +98,13 @@ func (c *Closure) run(name, rule string, depth int) {
 // LookPath returns the path of a command that is named without one, or "" if there is no
 // such command. Where /bin is a link to /usr/bin, it is the shorter one: in a jail both
 // names will be there then.
-func (l *Linker) LookPath(command string) string {
+func (l *Linker) LookPath(command string) string { return l.lookPath(command, SearchPath) }
+
+func (l *Linker) lookPath(command string, dirs []string) string {
 	if strings.Contains(command, "/") {
 		return command
 	}
-	for _, dir := range SearchPath {
+	for _, dir := range dirs {
 		file := dir + "/" + command
 		p, err := l.tree.walk(file)
 		if err == nil && p.Info.Mode().IsRegular() && p.Info.Mode()&0o111 != 0 {
