@@ -131,24 +131,7 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	for _, problem := range report.Programs[0].Problems {
 		got = append(got, problem.Name+" => not found")
 	}
-	for line := range strings.Lines(string(run(program))) {
-		line = strings.TrimSpace(line)
-		name, path, ok := strings.Cut(line, " => ")
-		if !ok {
-			path = name
-		}
-		path, _, _ = strings.Cut(path, " (0x")
-		if path == "not found" {
-			path = line
-		}
-		switch {
-		case strings.HasPrefix(path, "linux-"): // the vdso(7)
-		case path == line || strings.HasPrefix(path, "/"):
-			want = append(want, path)
-		default:
-			want = append(want, ts.MkAbs(".")+"/"+path)
-		}
-	}
+	want = loaderPaths(string(run(program)), ts.MkAbs("."))
 	// It names itself only where something needs it, as libc does.
 	got = slices.DeleteFunc(got, func(path string) bool {
 		return path == report.Programs[0].Objects[1].Path && !slices.Contains(want, path)
@@ -162,6 +145,30 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	if len(want) == 0 || !slices.Equal(got, want) {
 		ts.Fatalf("binlibdepcp: %q\n      ld.so: %q", got, want)
 	}
+}
+
+// loaderPaths returns the paths that the dynamic linker prints, and the names that it
+// hasn't found. It prints a path without a slash for one in the working directory.
+func loaderPaths(out, dir string) (paths []string) {
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		name, path, ok := strings.Cut(line, " => ")
+		if !ok {
+			path = name
+		}
+		path, _, _ = strings.Cut(path, " (0x")
+		if path == "not found" {
+			path = line
+		}
+		switch {
+		case strings.HasPrefix(path, "linux-"): // the vdso(7)
+		case path == line || strings.HasPrefix(path, "/"):
+			paths = append(paths, path)
+		default:
+			paths = append(paths, dir+"/"+path)
+		}
+	}
+	return paths
 }
 
 // sameInode is the command "[!] sameinode file file" of a script. Symbolic links are

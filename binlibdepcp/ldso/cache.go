@@ -21,7 +21,7 @@ const (
 	cacheEntryOld  = 12
 	extensionMagic = 0xeaa42174
 	extensionHWCap = 1         // the tag of the list of glibc-hwcaps subdirectories
-	hwcapExtension = 1 << 62   // in an entry's hwcap: the lower half is an index of that list,
+	hwcapExtension = 1 << 62   // in an entry's hwcap: the lower half is its index there,
 	hwcapFree      = 1<<42 - 1 // and above it come bits of the ISA level
 
 	cacheLittle, cacheBig = 2, 3 // byte order in the header's flags, 0 says nothing
@@ -107,8 +107,8 @@ func skipOldCache(b []byte) ([]byte, error) {
 	return b[skip:], nil
 }
 
-// cacheOrder returns the byte order. Before glibc 2.33 the header doesn't tell: then it is
-// the one in which the number of entries makes sense.
+// cacheOrder returns the byte order. Before glibc 2.33 the header doesn't tell: then it
+// is the one in which the number of entries makes sense.
 func cacheOrder(b []byte) binary.ByteOrder {
 	little := binary.LittleEndian.Uint32(b[20:])
 	switch b[28] & 3 {
@@ -306,7 +306,8 @@ func (c Cache) Bytes(order binary.AppendByteOrder) []byte {
 
 // sorted returns the entries in the order that the dynamic linker relies on.
 func (c Cache) sorted() Cache {
-	signed := !slices.ContainsFunc(c, func(e CacheEntry) bool { return !signedChar(e.Flags) })
+	unsigned := func(e CacheEntry) bool { return !signedChar(e.Flags) }
+	signed := !slices.ContainsFunc(c, unsigned)
 	c = slices.Clone(c)
 	slices.SortStableFunc(c, func(a, b CacheEntry) int {
 		return cmp.Or(

@@ -120,14 +120,15 @@ type Object struct {
 	Also   []*Place     // other paths that led to the same file
 	Deps   []Dependency // in the order of the dynamic section
 
-	chain  *Object // whose RPATH counts too: the loader, or for what dlopen(3) opens the program
+	chain  *Object // whose RPATH counts too: the loader, or the program if dlopen(3) loaded it
 	short  string  // the name that musl knows it by, or ""
 	loaded bool    // what it needs is loaded
 }
 
 // addPlace notes that another path leads to the file.
 func (o *Object) addPlace(p *Place) {
-	if p.Name != o.Name && !slices.ContainsFunc(o.Also, func(other *Place) bool { return other.Name == p.Name }) {
+	same := func(other *Place) bool { return other.Name == p.Name }
+	if p.Name != o.Name && !slices.ContainsFunc(o.Also, same) {
 		o.Also = append(o.Also, p)
 	}
 }
@@ -139,9 +140,10 @@ type Dependency struct {
 	Err    error   // why there is none, nil if it may be missing
 }
 
-// origin returns what $ORIGIN stands for: the path of the object up to its last slash. For
-// a library that is the path by which it was found, for the program the real one, that of
-// /proc/self/exe. It may not be cleaned: link/../lib isn't lib if link leads elsewhere.
+// origin returns what $ORIGIN stands for: the path of the object up to its last slash.
+// For a library that is the path by which it was found, for the program the real one,
+// that of /proc/self/exe. It may not be cleaned: link/../lib isn't lib if link leads
+// elsewhere.
 func (o *Object) origin() string {
 	if o.Loader == nil {
 		return upToSlash(o.Real)
@@ -307,7 +309,8 @@ func (s *space) tokens(o *Object, text string) Tokens {
 	if strings.Contains(text, "PLATFORM") && s.cpu.Platform != s.c.baseline().Platform {
 		s.c.varies = true
 	}
-	return Tokens{Origin: cmp.Or(o.origin(), "/"), Lib: s.c.interpreter.Lib, Platform: s.cpu.Platform}
+	return Tokens{
+		Origin: cmp.Or(o.origin(), "/"), Lib: s.c.interpreter.Lib, Platform: s.cpu.Platform}
 }
 
 // warnOrigin tells that the dynamic linker asks /proc/self/exe for the program's $ORIGIN.

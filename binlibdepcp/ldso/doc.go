@@ -9,10 +9,12 @@
 // "libc.so.6"; maps the file; reads its dynamic section; and so on, breadth first, until
 // nothing is missing. What came together is the program's closure.
 //
-// Each part of that is a file here: file.go reads ELF, search.go knows where a name is
-// looked for, token.go what $ORIGIN means there, cache.go reads /etc/ld.so.cache,
-// interpreter.go asks the dynamic linker itself what was built into it, tree.go walks
-// symbolic links, and closure.go puts them together.
+// Each part of that is a file here: file.go reads ELF, machine.go tells which files fit a
+// machine, search.go knows where a name is looked for, token.go what $ORIGIN means there,
+// cache.go reads /etc/ld.so.cache, interpreter.go asks the dynamic linker itself what was
+// built into it, and libc.go the C library. tree.go walks symbolic links, space.go
+// remembers what is loaded under which name, needs.go has the order in which that happens,
+// and closure.go puts them together. script.go and env.go read #! lines.
 //
 // # Why not ask the dynamic linker
 //
@@ -27,10 +29,13 @@
 //
 // glibc's and musl's search in different places and match names in different ways. The
 // rules here are those of elf/dl-load.c, elf/dl-deps.c and elf/dl-cache.c of glibc 2.36,
-// and of ldso/dynlink.c of musl 1.2. Which one it is, the interpreter's own bytes tell;
-// so do its system directories, so that nothing needs to be known of a distribution or
-// a machine.
+// and of ldso/dynlink.c of musl 1.2. Where releases of glibc differ, that of the tree's
+// dynamic linker decides. The interpreter's own bytes tell whether it is glibc's or musl's,
+// its release, and its system directories, so that nothing needs to be known of a
+// distribution.
 //
 // Left out are the subdirectories that glibc looked into until 2.36 besides glibc-hwcaps,
-// such as tls/haswell: today's distributions have no libraries there.
+// such as tls/haswell: today's distributions have no libraries there. Nor does it follow
+// glibc where that forgets a directory: after a search that finds nothing in "/", glibc
+// never looks there again.
 package ldso

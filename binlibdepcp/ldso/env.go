@@ -14,40 +14,48 @@ type Env struct {
 // option -S, env splits it: "perl", "-S VAR=x perl -w", "-vS -u VAR 'perl'".
 func ParseEnv(argument string) Env {
 	args, dir := []string{argument}, ""
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-" && args[0] != "--" {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") && !endsEnvOptions(args[0]) {
 		option, ok := cutEnvOption(args)
+		args = option.rest
+		if option.name == 'S' && ok {
+			var words []string
+			words, ok = splitEnv(option.value)
+			args = append(words, args...)
+		}
+		if option.name == 'C' {
+			dir = option.value
+		}
 		if !ok {
 			return Env{}
 		}
-		switch args = option.rest; option.name {
-		case 'S':
-			words, ok := splitEnv(option.value)
-			if !ok {
-				return Env{}
-			}
-			args = append(words, args...)
-		case 'C':
-			dir = option.value
-		}
 	}
-	if len(args) > 0 && (args[0] == "-" || args[0] == "--") {
+	if len(args) > 0 && endsEnvOptions(args[0]) {
 		args = args[1:]
 	}
+	e := parseEnvOperands(args)
+	if dir != "" && strings.Contains(e.Command, "/") && e.Command[0] != '/' {
+		e.Command = dir + "/" + e.Command
+	}
+	if strings.Contains(e.Command+strings.Join(e.Path, ""), envUnknown) {
+		return Env{}
+	}
+	return e
+}
+
+// endsEnvOptions reports whether a word ends the options; "-" is one itself, -i.
+func endsEnvOptions(word string) bool { return word == "-" || word == "--" }
+
+// parseEnvOperands reads what comes after the options: variables, then the command.
+func parseEnvOperands(args []string) Env {
 	e := Env{Path: SearchPath}
 	for _, word := range args {
 		name, value, isVariable := strings.Cut(word, "=")
 		switch {
-		case isVariable && name == "PATH":
-			e.Path = strings.Split(value, ":")
 		case !isVariable:
 			e.Command = word
-			if dir != "" && strings.Contains(word, "/") && word[0] != '/' {
-				e.Command = dir + "/" + word
-			}
-			if strings.Contains(e.Command+strings.Join(e.Path, ""), envUnknown) {
-				return Env{}
-			}
 			return e
+		case name == "PATH":
+			e.Path = strings.Split(value, ":")
 		}
 	}
 	return Env{}
@@ -61,7 +69,8 @@ type envOption struct {
 }
 
 // envLong are the long options of env that have a value, by their short forms.
-var envLong = map[string]byte{"unset": 'u', "chdir": 'C', "split-string": 'S', "argv0": 'a'}
+var envLong = map[string]byte{
+	"unset": 'u', "chdir": 'C', "split-string": 'S', "argv0": 'a'}
 
 // cutEnvOption takes an option off the front of the arguments.
 func cutEnvOption(args []string) (o envOption, ok bool) {
@@ -186,7 +195,7 @@ func envEscape(text string, quote byte) (c byte, size, kind int) {
 	case '"', '#', '$', '\'', '\\':
 		return c, 2, envText
 	case 'f', 'n', 'r', 't', 'v':
-		return map[byte]byte{'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}[c], 2, envText
+		return "\f\n\r\t\v"[strings.IndexByte("fnrtv", c)], 2, envText
 	case '_':
 		if quote == '"' {
 			return ' ', 2, envText

@@ -101,7 +101,8 @@ func ParseHeader(head []byte) (Header, error) {
 	}
 	h.Class, h.Data = elf.Class(head[elf.EI_CLASS]), elf.Data(head[elf.EI_DATA])
 	h.OSABI, h.ABIVersion = elf.OSABI(head[elf.EI_OSABI]), head[elf.EI_ABIVERSION]
-	h.badPadding = string(head[elf.EI_PAD:elf.EI_NIDENT]) != string(make([]byte, elf.EI_NIDENT-elf.EI_PAD))
+	padding := bytes.Trim(head[elf.EI_PAD:elf.EI_NIDENT], "\x00")
+	h.badPadding = len(padding) > 0
 	var order binary.ByteOrder = binary.LittleEndian
 	if h.Data == elf.ELFDATA2MSB {
 		order = binary.BigEndian
@@ -167,8 +168,8 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	return f, err
 }
 
-// scan reads the notes, finds the segments to read next, and looks for what a library must
-// have.
+// scan reads the notes, finds the segments to read next, and looks for what a library
+// must have.
 func (im *image) scan(f *File) (interp, dynamic *elf.Prog) {
 	notes, loads := uint64(maxNotes), false
 	for _, p := range im.Progs {
@@ -300,7 +301,8 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 }
 
 // entries reads the entries of a dynamic section, and returns those that name something.
-func (im *image) entries(f *File, b []byte, table *stringTable) (names []dynEntry, err error) {
+func (im *image) entries(
+	f *File, b []byte, table *stringTable) (names []dynEntry, err error) {
 	for {
 		var e dynEntry
 		if e, b, err = im.entry(b); err != nil {

@@ -57,11 +57,8 @@ func parseRelease(b []byte) string {
 		return ""
 	}
 	version := cString(b[i+len(banner):])
-	end := strings.IndexFunc(version, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
-	if end >= 0 {
-		version = version[:end]
-	}
-	return strings.TrimSuffix(version, ".")
+	rest := strings.TrimLeft(version, ".0123456789")
+	return strings.TrimSuffix(strings.TrimSuffix(version, rest), ".")
 }
 
 // olderThan reports whether a version of glibc is known to be before 2.minor.

@@ -3,6 +3,7 @@
 package ldso
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"encoding/json"
@@ -48,25 +49,29 @@ func ParseDlopen(b []byte, order binary.ByteOrder, align uint64) ([]Dlopen, erro
 			return all, fmt.Errorf("note of %d bytes, %d are left", end, len(b))
 		}
 		if kind == noteDlopen && string(b[12:12+namesz]) == "FDO\x00" {
-			text := b[desc:end]
-			for len(text) > 0 && text[len(text)-1] == 0 {
-				text = text[:len(text)-1]
-			}
-			var some []Dlopen
-			if err := json.Unmarshal(text, &some); err != nil {
-				return all, fmt.Errorf("dlopen note: %w", err)
+			some, err := parseDlopenText(b[desc:end])
+			if err != nil {
+				return all, err
 			}
 			if len(all)+len(some) > maxDlopen {
 				return all, fmt.Errorf("more than %d libraries in dlopen notes", maxDlopen)
-			}
-			for i := range some {
-				if some[i].Priority == "" {
-					some[i].Priority = "recommended"
-				}
 			}
 			all = append(all, some...)
 		}
 		b = b[min(uint64(len(b)), (end+align-1)&^(align-1)):]
 	}
 	return all, nil
+}
+
+// parseDlopenText reads the text of one note, which NULs follow.
+func parseDlopenText(text []byte) (some []Dlopen, err error) {
+	if err = json.Unmarshal(bytes.TrimRight(text, "\x00"), &some); err != nil {
+		return nil, fmt.Errorf("dlopen note: %w", err)
+	}
+	for i := range some {
+		if some[i].Priority == "" {
+			some[i].Priority = "recommended"
+		}
+	}
+	return some, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -67,7 +66,9 @@ func (s *space) sources(o *Object) []Source {
 }
 
 // before reports whether it is of a glibc before 2.minor. Before 2.33 it doesn't tell.
-func (in Interpreter) before(minor int) bool { return in.Version == "" || olderThan(in.Version, minor) }
+func (in Interpreter) before(minor int) bool {
+	return in.Version == "" || olderThan(in.Version, minor)
+}
 
 // sourcesMusl returns where musl searches: load_library() of ldso/dynlink.c. It takes
 // RPATH and RUNPATH for the same, which is inherited.
@@ -197,7 +198,8 @@ func (s *space) findIn(source Source, name string, o *Object) (*opened, error) {
 func (c *Closure) isSearched(source Source, dir string) bool {
 	is := c.linker.isDir(dir)
 	if is && !strings.HasPrefix(dir, "/") {
-		c.warn("%s has a relative directory, %q: what is found depends on where it is started", source.Rule, dir)
+		c.warn("%s has a relative directory, %q: what is found depends on where it is started",
+			source.Rule, dir)
 	}
 	return is || c.interpreter.Musl || !strings.HasPrefix(dir, "/")
 }
@@ -240,7 +242,11 @@ func (c *Closure) skips(err error) bool {
 	if !c.interpreter.Musl {
 		return err == errOther || errno != 0
 	}
-	return slices.Contains([]unix.Errno{unix.ENOENT, unix.EACCES, unix.ENOTDIR, unix.ENAMETOOLONG}, errno)
+	switch errno {
+	case unix.ENOENT, unix.EACCES, unix.ENOTDIR, unix.ENAMETOOLONG:
+		return true
+	}
+	return false
 }
 
 // endsPath reports whether the error of the last candidate in a directory ends the search

@@ -22,7 +22,8 @@ type space struct {
 
 // newSpace returns a space with these objects.
 func (c *Closure) newSpace(objects ...*Object) *space {
-	s := &space{c: c, cpu: c.cpu(), objects: objects, byName: map[string]*Object{}, byInode: map[Inode]*Object{}}
+	s := &space{c: c, cpu: c.cpu(), objects: objects,
+		byName: map[string]*Object{}, byInode: map[Inode]*Object{}}
 	for _, o := range objects {
 		s.byInode[o.Inode()] = o
 		s.name(o, o.Soname)
@@ -68,7 +69,8 @@ func (s *space) load(name string, by *Object) (*Object, error) {
 		return nil, err
 	}
 	if rule == "LD_LIBRARY_PATH" {
-		c.warn("%s takes LD_LIBRARY_PATH=%s in a jail too", c.Program.Name, c.linker.LibraryPath)
+		c.warn("%s takes LD_LIBRARY_PATH=%s in a jail too",
+			c.Program.Name, c.linker.LibraryPath)
 	}
 	if strings.Contains(found.place.Name, "/glibc-hwcaps/") {
 		c.varies = true
