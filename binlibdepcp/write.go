@@ -271,11 +271,14 @@ func (w *writer) writeCache(name string) {
 	if b, err := w.root.ReadFile(name, 64<<20); err == nil {
 		old, _ = ldso.ParseCache(b)
 	}
+	isThere := func(file string) bool {
+		stat, err := w.root.Stat(file)
+		return err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG
+	}
 	var kept ldso.Cache
 	seen := map[ldso.CacheEntry]bool{}
-	for _, entry := range append(w.linker.Cache(name), old...) {
-		stat, err := w.root.Stat(entry.Path)
-		if err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG && !seen[entry] {
+	for _, entry := range append(w.linker.Cache(name).Kept(isThere, w.linker.CPU), old...) {
+		if isThere(entry.Path) && !seen[entry] {
 			seen[entry] = true
 			kept = append(kept, entry)
 		}

@@ -235,6 +235,41 @@ func (c Cache) first(name string, flags int32, cpu CPU) (path string, ok bool) {
 	return path, ok
 }
 
+// Kept returns the entries of files that are there. Where the tree's cache answers with a
+// file that isn't, the dynamic linker searches on; so it has to here, and another entry of
+// that name, which would be the answer now, is left out too.
+func (c Cache) Kept(isThere func(path string) bool, cpu CPU) (kept Cache) {
+	for len(c) > 0 {
+		first, n := c[0], 1
+		signed := signedChar(first.Flags)
+		for n < len(c) && compareNames(first.Name, c[n].Name, signed) == 0 {
+			n++
+		}
+		kept = append(kept, c[:n].keptOfName(isThere, cpu)...)
+		c = c[n:]
+	}
+	return kept
+}
+
+// keptOfName is Kept for the entries of one name.
+func (c Cache) keptOfName(isThere func(path string) bool, cpu CPU) (kept Cache) {
+	lacking := map[int32]bool{} // by ABI, whether an answer isn't there
+	for _, e := range c {
+		lacks, known := lacking[e.Flags]
+		if !known && len(lacking) < len(abis) { // a file may make up flags
+			for _, cpu := range []CPU{cpu, {}} {
+				path, ok := c.first(e.Name, e.Flags, cpu)
+				lacks = lacks || ok && !isThere(path)
+			}
+			lacking[e.Flags] = lacks
+		}
+		if !lacks && isThere(e.Path) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
 // compareNames orders names as _dl_cache_libcmp() of elf/dl-cache.c: a run of digits
 // counts by its value, and comes after other characters. The value is an int, and a long
 // run overflows it: so does this one. Bytes are compared as C's char, which has a sign on

@@ -295,12 +295,12 @@ func TestSearch(t *testing.T) {
 			"/r/glibc-hwcaps/x86-64-v3/liba.so /r/libb.so /r/liba.so /s/libd.so"},
 		"directories named x86_64 in the cache": {
 			files{"bin/app": program("liba.so", "libb.so"), "opt/x86_64/liba.so": library(), "opt/x86_64/libb.so": library(),
-				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 1},
+				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 2},
 					CacheEntry{Name: "libb.so", Path: "/opt/x86_64/libb.so", legacy: 3})},
 			"/opt/x86_64/liba.so !libb.so, which /bin/app needs: not found"},
 		"which glibc 2.39 doesn't know": {
 			files{"bin/app": program("liba.so"), "opt/x86_64/liba.so": library(), "lib64/ld-linux-x86-64.so.2": glibc239,
-				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 1})},
+				"etc/ld.so.cache": cacheOf(CacheEntry{Name: "liba.so", Path: "/opt/x86_64/liba.so", legacy: 2})},
 			"!liba.so, which /bin/app needs: not found"},
 		"glibc-hwcaps": {
 			files{"bin/app": runpath("/r", "liba.so"), "r/glibc-hwcaps/x86-64-v3/liba.so": library("libfast.so"),

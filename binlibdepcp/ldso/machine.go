@@ -176,7 +176,7 @@ type CPU struct {
 // any CPU has it: sysdeps/x86/dl-hwcap.h, until glibc 2.36.
 const (
 	flagsX8664 = 0x303
-	hwcapX8664 = 1
+	hwcapX8664 = 2
 )
 
 // HostCPU describes the CPU that this program runs on, for programs of its machine.
