@@ -350,6 +350,34 @@ func TestVerifyJSON(t *testing.T) {
 	assert.NotContains(t, text, `"hint"`)
 }
 
+// Whatever a process calls itself, its hostname and its mount points: a terminal obeys none
+// of it, in a table or in JSON.
+func TestHostileNames(t *testing.T) {
+	steptest.NeedsHost(t)
+	const hostile = "a\x1b[1m\u009b\x7f\u202eb" // CSI as two bytes and as one, DEL, RLO
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, hostile), 0o755))
+	r := enter(t, dir, "step3-uts", "-mu", hostile)
+	r.types(`printf 'a\302\233\177\342\200\256b' >/proc/self/comm; mount -t tmpfs none a*`)
+	pid := strconv.Itoa(r.pid)
+	for _, command := range []string{"verify 3", "verify --json 3", "verify -H 2", "verify --json -H 2", "ns", "ns --json", "ns --tree",
+		"ns --tree --json"} {
+		stdout, _, _ := workshop(t, "/", append(strings.Fields(command), pid)...)
+		require.NotEmpty(t, stdout, command)
+		for line := range strings.Lines(stdout) {
+			assert.Equal(t, -1, strings.IndexFunc(strings.Trim(line, "\n"), func(r rune) bool { return !strconv.IsPrint(r) }),
+				"%s: %q", command, line)
+		}
+		if !strings.Contains(command, "json") {
+			assert.Contains(t, stdout, `a\u009b\x7f\u202eb`, command)
+			continue
+		}
+		var got any
+		require.NoError(t, json.Unmarshal([]byte(stdout), &got))
+		assert.Contains(t, fmt.Sprint(got), "a\u009b\x7f\u202eb", command)
+	}
+}
+
 // A user who made the user namespace that a step runs in may enter it, though he is root
 // of nothing else.
 func TestVerifyUserNamespace(t *testing.T) {

@@ -4,7 +4,6 @@
 package ns
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -177,11 +176,11 @@ func (v *view) json(int, map[int]*procs.Details) string {
 	for _, err := range v.problems {
 		out.Errors = append(out.Errors, failure{err.Error()})
 	}
-	text, err := json.Marshal(out)
+	text, err := output.JSON(out)
 	if err != nil {
 		panic(err) // numbers and strings can be marshalled
 	}
-	return string(text) + "\n"
+	return text
 }
 
 // watch shows what there is whenever that has changed, until a signal comes, or until
@@ -207,7 +206,7 @@ func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*procs.D
 		text := show(v, columns, before)
 		if !asJSON {
 			for _, problem := range v.problems {
-				text += output.Fill("workshop: "+problem.Error(), columns) + "\n"
+				text += output.Fill("workshop: "+common.Printable(problem.Error()), columns) + "\n"
 			}
 		}
 		if text != last {

@@ -4,11 +4,15 @@
 package output
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/sys/unix"
@@ -29,6 +33,29 @@ func Write(text string) error {
 		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
 	}
 	return nil
+}
+
+// JSON returns a value as one line of JSON. Package json leaves DEL, the controls from
+// U+0080 and those that change the direction of text as they are, and a terminal obeys
+// them: here they are escaped, so that a program reads the same string.
+func JSON(value any) (string, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return "", err
+	}
+	var escaped strings.Builder
+	for _, r := range b.String() {
+		if r == '\n' || strconv.IsPrint(r) {
+			escaped.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&escaped, `\u%04x`, unit)
+		}
+	}
+	return escaped.String(), nil
 }
 
 // Fill breaks a text into lines of at most so many columns, or as its words are long.

@@ -3,9 +3,7 @@
 package verify
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -226,11 +224,9 @@ func (r *report) json() string {
 	if r.strong && r.verdict.hint != "" {
 		out.Command = &typed{r.verdict.then.where(), r.me.line(r.verdict.then, r.facts)}
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(out); err != nil {
+	text, err := output.JSON(out)
+	if err != nil {
 		panic(err) // numbers and strings can be marshalled
 	}
-	return b.String()
+	return text
 }
