@@ -33,6 +33,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/cleanup"
 	"nsteps/workshop/diff"
 	"nsteps/workshop/doctor"
@@ -61,16 +62,16 @@ func main() {
 	os.Exit(report(app.Run(os.Args), called(app.Commands, os.Args)))
 }
 
-// called returns how the command was called that stands on a command line.
+// called returns the name of the command that stands on a command line, or "".
 func called(commands []*cli.Command, args []string) string {
 	if len(args) > 1 {
 		for _, command := range commands {
 			if command.HasName(args[1]) {
-				return args[0] + " " + command.Name
+				return command.Name
 			}
 		}
 	}
-	return args[0]
+	return ""
 }
 
 func names(commands []*cli.Command) string {
@@ -81,16 +82,17 @@ func names(commands []*cli.Command) string {
 	return strings.Join(names, ", ")
 }
 
-// report prints errors, and returns the exit status. A cli.ExitCoder has its own.
-func report(err error, program string) int {
+// report prints the errors of a command, and returns the exit status. A cli.ExitCoder has
+// its own.
+func report(err error, command string) int {
 	var usage *common.UsageError
 	var exit cli.ExitCoder
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "workshop: %s\n  see: %s --help\n",
-			common.Printable(err.Error()), common.Printable(program))
+		fmt.Fprintf(os.Stderr, "workshop: %s\n  see: %s\n", common.Printable(err.Error()),
+			advice.Me().Call("workshop", strings.TrimPrefix(command+" --help", " ")))
 		return common.StatusFailed
 	case errors.As(err, &exit): // a finding, which the command has told
 		if err.Error() != "" {
@@ -106,17 +108,17 @@ func report(err error, program string) int {
 	denied := false
 	for _, err := range several.Unwrap() {
 		fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
-		var knows interface{ Advice() string } // on what mends it
-		if errors.As(err, &knows) {
-			for line := range strings.Lines(knows.Advice()) {
+		var advised *advice.Error
+		if errors.As(err, &advised) {
+			for line := range strings.Lines(advised.Advice) {
 				fmt.Fprintf(os.Stderr, "  %s\n", strings.TrimSuffix(line, "\n"))
 			}
 			continue
 		}
 		denied = denied || errors.Is(err, fs.ErrPermission) // EACCES and EPERM
 	}
-	if denied && os.Getuid() != 0 {
-		fmt.Fprintf(os.Stderr, "  be root: sudo %s\n", common.Printable(program))
+	if me := advice.Me(); denied && !me.Root {
+		fmt.Fprintf(os.Stderr, "  be root: %s\n", me.AsRoot("workshop", command))
 	}
 	return 1
 }

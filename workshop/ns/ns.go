@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
@@ -32,7 +33,8 @@ func Command() *cli.Command {
 		Usage:     "show the namespaces of processes beside each other",
 		UsageText: "[options] [pid...]",
 		Description: "Without a PID: the shell that called it, and the processes with a namespace that\n" +
-			"this shell hasn't, of those that a step started or that have a terminal.\n\n" +
+			"this shell doesn't share, if a step started them or they have a terminal. Services of\n" +
+			"the system have neither: workshop ns only names them, and lsns(8) lists them.\n\n" +
 			"Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one\n" +
 			"namespace, which these processes share. Status 1: one of the PIDs can't be shown.",
 		Flags: []cli.Flag{
@@ -91,7 +93,7 @@ type view struct {
 	nodes     []*node // with --tree
 	problems  []error // of PIDs that were asked for
 	asked     bool
-	hidden    int
+	others
 }
 
 // look looks at these processes, or at those that are shown without any being asked for.
@@ -106,7 +108,7 @@ func look(pids []int, tree bool) (v *view, err error) {
 		v.processes = append(v.processes, p)
 	}
 	if !v.asked {
-		if v.processes, v.hidden, err = choose(); err != nil {
+		if v.processes, v.others, err = choose(); err != nil {
 			return nil, err
 		}
 	}
@@ -150,10 +152,8 @@ func (v *view) notes(columns int, before map[int]*procs.Details) string {
 			notes = append(notes, fmt.Sprintf("%d %s has ended, or shares all.", pid, common.Printable(before[pid].Command)))
 		}
 	}
-	if v.hidden > 0 {
-		notes = append(notes, fmt.Sprintf("Not shown are %d processes in steps of other users: be root, sudo workshop ns.", v.hidden))
-	} else if !v.asked && len(v.processes) == 1 {
-		notes = append(notes, "No process has a namespace of its own. Start one in another terminal: sudo bin/step2-mnt -pm sh")
+	if !v.asked {
+		notes = append(notes, v.others.notes(advice.Me(), len(v.processes) == 1)...)
 	}
 	if len(notes) == 0 {
 		return ""

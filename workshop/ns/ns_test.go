@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"nsteps/workshop/advice"
 	"nsteps/workshop/procs"
 )
 
@@ -146,7 +147,29 @@ func TestNotes(t *testing.T) {
 	before := v.byPID()
 	v.processes = v.processes[:1]
 	assert.Contains(t, v.notes(80, before), "4711 sl\\x1bp has ended")
-	v.hidden = 2
-	assert.Contains(t, v.notes(80, nil), "Not shown are 2 processes")
-	assert.Contains(t, (&view{processes: two()[:1]}).notes(80, nil), "No process has a namespace of its own.")
+	assert.Contains(t, (&view{processes: two()[:1]}).notes(0, nil), "\nNo process in a step or in a terminal has a")
+	assert.Empty(t, (&view{processes: two()}).notes(80, nil))
+}
+
+// What isn't shown is named, in the right number, with a command that this person can type.
+func TestOthers(t *testing.T) {
+	root, plain := advice.Person{Root: true, Called: "bin/"}, advice.Person{Called: "bin/"}
+	for _, test := range []struct {
+		others others
+		me     advice.Person
+		alone  bool
+		want   []string
+	}{
+		{others{}, root, false, nil},
+		{others{hidden: 1}, root, true, []string{"Not shown: 1 process in steps of other users"}},
+		{others{hidden: 2}, plain, false,
+			[]string{"Not shown: 2 processes in steps of other users; be root: sudo bin/workshop ns"}},
+		{others{}, root, true, []string{"No process in a step or in a terminal has a namespace of its own, of those that " +
+			"you can look at. Start one in another terminal: bin/step2-mnt -pm sh"}},
+		{others{services: []string{"a\u009b", "b"}}, plain, true, []string{"No process in a step or in a terminal has a " +
+			"namespace of its own, of those that you can look at. Start one in another terminal: sudo bin/step2-mnt -pm sh",
+			`Other processes have namespaces too, lsns lists them: a\u009b, b`}},
+	} {
+		assert.Equal(t, test.want, test.others.notes(test.me, test.alone))
+	}
 }

@@ -35,6 +35,23 @@ func Write(text string) error {
 	return nil
 }
 
+// Count returns "1 process", or "2 processes", the plural being given.
+func Count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + more
+}
+
+// List joins words, at most so many that a person can take them in.
+func List(words []string, separator string) string {
+	const most = 4
+	if len(words) > most+1 {
+		return strings.Join(words[:most], separator) + fmt.Sprintf(" and %d more", len(words)-most)
+	}
+	return strings.Join(words, separator)
+}
+
 // JSON returns a value as one line of JSON. Package json leaves DEL, the controls from
 // U+0080 and those that change the direction of text as they are, and a terminal obeys
 // them: here they are escaped, so that a program reads the same string.

@@ -18,11 +18,23 @@ func TestFill(t *testing.T) {
 	assert.Equal(t, "", Fill("", 4))
 }
 
+func TestList(t *testing.T) {
+	assert.Equal(t, "", List(nil, " "))
+	assert.Equal(t, "1, 2, 3, 4, 5", List([]string{"1", "2", "3", "4", "5"}, ", "))
+	assert.Equal(t, "1 2 3 4 and 2 more", List([]string{"1", "2", "3", "4", "5", "6"}, " "))
+}
+
+func TestCount(t *testing.T) {
+	assert.Equal(t, "0 processes", Count(0, "process", "processes"))
+	assert.Equal(t, "1 process", Count(1, "process", "processes"))
+	assert.Equal(t, "2 processes", Count(2, "process", "processes"))
+}
+
 // A terminal takes nothing in the text for an order, and a program reads the same string.
 func TestJSON(t *testing.T) {
 	for name, want := range map[string]string{
 		"<a&b> 日本 é":           `"<a&b> 日本 é"`,
-		"\x1b[1m\n\t\x7f":       `"\u001b[1m\n\t\u007f"`,
+		"\x1b[1m\n\t\x7f":      `"\u001b[1m\n\t\u007f"`,
 		"C1 \u0085\u009b":      `"C1 \u0085\u009b"`,
 		"RLO \u202e\u2066":     `"RLO \u202e\u2066"`,
 		"\ufeff \u2028 \u00a0": `"\ufeff \u2028 \u00a0"`,

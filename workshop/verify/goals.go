@@ -5,6 +5,8 @@ package verify
 import (
 	"fmt"
 	"strings"
+
+	"nsteps/workshop/output"
 )
 
 // A goal is the exercise of a chapter: to get a process that all of it applies to. What
@@ -59,7 +61,7 @@ var goals = []goal{
 				if f.Mounts == nil {
 					return ""
 				}
-				return list(f.Mounts.Shared)
+				return output.List(f.Mounts.Shared, " ")
 			},
 			hint: "What is mounted below these would appear on the host too. Their propagation can be " +
 				"changed: mount_namespaces(7).",
@@ -247,13 +249,4 @@ func (g *goal) judge(f *facts) (v verdict) {
 		v.then = g.verify(f.Init)
 	}
 	return v
-}
-
-// list names at most so many things that a person can take them in.
-func list(words []string) string {
-	const most = 4
-	if len(words) > most+1 {
-		return strings.Join(words[:most], " ") + fmt.Sprintf(" and %d more", len(words)-most)
-	}
-	return strings.Join(words, " ")
 }

@@ -13,11 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
@@ -72,7 +72,7 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	me := whoAmI()
+	me := advice.Me()
 	asked := pid != 0
 	if !asked {
 		pid = all.Newest(func(p procs.Process) bool {
@@ -80,11 +80,12 @@ func run(c *cli.Context) error {
 		})
 	}
 	if pid == 0 {
-		return &advised{errors.New("no process is running that a step has started"), me.start(g)}
+		return &advice.Error{
+			Err: errors.New("no process is running that a step has started"), Advice: howToStart(me, g)}
 	}
 	f, err := gather(all, self, pid)
 	if denied(err) {
-		return &advised{err, me.elevate(g, pid)}
+		return &advice.Error{Err: err, Advice: elevate(me, g, pid)}
 	}
 	if err != nil {
 		return err
@@ -107,90 +108,36 @@ func run(c *cli.Context) error {
 	return nil
 }
 
-// An advised error has a line beneath it on what mends it.
-type advised struct {
-	error
-	advice string
-}
-
-func (a *advised) Unwrap() error { return a.error }
-
-// Advice returns that line.
-func (a *advised) Advice() string { return a.advice }
-
-// A person is who has called this program, and how: what the commands depend on that he is
-// told to type.
-type person struct {
-	root    bool   // perhaps of a user namespace
-	userns  bool   // this user namespace isn't the initial one
-	pidns   bool   // nor is this PID namespace
-	called  string // the directory of this program as it was called, "" if PATH has it
-	program string // the directory of this program
-}
-
-func whoAmI() person {
-	uids, _ := os.ReadFile("/proc/self/uid_map")
-	pidns, _ := os.Readlink("/proc/self/ns/pid")
-	program, _ := os.Executable()
-	return person{
-		root:    os.Geteuid() == 0,
-		userns:  !initialMap(string(uids)),
-		pidns:   pidns != initialPID,
-		called:  directory(os.Args[0]),
-		program: directory(program),
+// howToStart says how to get a process to look at.
+func howToStart(me advice.Person, g *goal) string {
+	text := "start one in another terminal: " + line(me, g.checks[0].then, nil)
+	if me.PIDNS {
+		text += "\nor ask outside: only what runs in this PID namespace can be seen from here"
 	}
-}
-
-// initialPID is the first PID namespace: the number is the kernel's PROC_PID_INIT_INO.
-const initialPID = "pid:[4026531836]"
-
-// start says how to get a process to look at.
-func (me person) start(g *goal) string {
-	advice := "start one in another terminal: " + me.line(g.checks[0].then, nil)
-	if me.pidns {
-		advice += "\nor ask outside: only what runs in this PID namespace can be seen from here"
-	}
-	return advice
+	return text
 }
 
 // elevate says who may look at a process.
-func (me person) elevate(g *goal, pid int) string {
+func elevate(me advice.Person, g *goal, pid int) string {
 	switch {
-	case !me.root:
-		return "be root: sudo " + me.path("workshop", true) + " " + g.verify(pid).args
-	case me.userns:
+	case !me.Root:
+		return "be root: " + me.AsRoot("workshop", g.verify(pid).args)
+	case me.UserNS:
 		return "it isn't of this user namespace: ask outside, as root or as the user who started it"
 	}
 	return ""
 }
 
-// line is a command as this person has to type it, to get a process like that one, if any.
-func (me person) line(c command, f *facts) string {
+// line is a command as this person has to type it, to get a process like the one of these
+// facts, if there are any.
+func line(me advice.Person, c command, f *facts) string {
 	switch {
 	case c.program == "":
 		return c.args
-	case c.program == "workshop" || me.root:
-		return me.path(c.program, false) + " " + c.args
-	case f != nil && f.userns: // it is how that one was started
-		return "unshare --user --map-root-user " + me.path(c.program, false) + " " + c.args
+	case c.program == "workshop":
+		return me.Call(c.program, c.args)
+	case f != nil && f.userns && !me.Root: // it is how that one was started
+		return "unshare --user --map-root-user " + me.Call(c.program, c.args)
 	}
-	return "sudo " + me.path(c.program, true) + " " + c.args
-}
-
-// path returns how to call a program of this suite. The PATH of sudo(8) is another one.
-func (me person) path(program string, sudo bool) string {
-	dir := me.called
-	if dir == "" && sudo {
-		dir = me.program
-	}
-	return common.Quote(dir + program)
-}
-
-// directory returns the path of a file up to its name, or "".
-func directory(file string) string { return file[:strings.LastIndex(file, "/")+1] }
-
-// initialMap reports whether a uid_map is that of the first user namespace:
-// user_namespaces(7).
-func initialMap(uids string) bool {
-	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
+	return me.AsRoot(c.program, c.args)
 }

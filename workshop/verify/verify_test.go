@@ -18,6 +18,7 @@ import (
 
 	"nsteps"
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/procs"
 )
 
@@ -235,48 +236,31 @@ func TestUnescape(t *testing.T) {
 	assert.Equal(t, "a b\tc\nd#e\\f\\g", unescape.Replace(`a\040b\011c\012d\043e\134f\g`))
 }
 
-func TestInitialMap(t *testing.T) {
-	assert.True(t, initialMap("         0          0 4294967295\n"))
-	for _, uids := range []string{"", "0 1000 1\n", "0 0 1\n", "0 0 4294967295\n1 1 1\n"} {
-		assert.False(t, initialMap(uids), uids)
-	}
-}
-
-func TestList(t *testing.T) {
-	assert.Equal(t, "", list(nil))
-	assert.Equal(t, "1 2 3 4 5", list([]string{"1", "2", "3", "4", "5"}))
-	assert.Equal(t, "1 2 3 4 and 2 more", list([]string{"1", "2", "3", "4", "5", "6"}))
-}
-
-// What a person has to type depends on who that is, and on where the programs are.
+// What a person has to type depends on who that is, and on how the process was started.
 func TestLine(t *testing.T) {
 	step, inside, again := command{"step1-pid", "-p bash"}, command{"", "hostname box"}, command{"workshop", "verify 1 42"}
 	mine, users := &facts{}, &facts{userns: true}
+	root, plain := advice.Person{Root: true}, advice.Person{Called: "bin/"}
 	for _, test := range []struct {
-		person person
+		person advice.Person
 		typed  command
 		facts  *facts
 		want   string
 	}{
-		{person{root: true}, step, mine, "step1-pid -p bash"},
-		{person{root: true, called: "bin/", program: "/src/bin/"}, step, users, "bin/step1-pid -p bash"},
-		{person{called: "bin/", program: "/src/bin/"}, step, nil, "sudo bin/step1-pid -p bash"},
-		{person{program: "/src/bin/"}, step, mine, "sudo /src/bin/step1-pid -p bash"},
-		{person{program: "/my src/bin/"}, step, mine, "sudo '/my src/bin/step1-pid' -p bash"},
-		{person{program: "/src/bin/"}, step, users, "unshare --user --map-root-user step1-pid -p bash"},
-		{person{}, inside, mine, "hostname box"},
-		{person{program: "/src/bin/"}, again, mine, "workshop verify 1 42"},
-		{person{called: "./"}, again, mine, "./workshop verify 1 42"},
+		{root, step, users, "step1-pid -p bash"},
+		{plain, step, nil, "sudo bin/step1-pid -p bash"},
+		{plain, step, mine, "sudo bin/step1-pid -p bash"},
+		{plain, step, users, "unshare --user --map-root-user bin/step1-pid -p bash"},
+		{plain, inside, mine, "hostname box"},
+		{plain, again, mine, "bin/workshop verify 1 42"},
 	} {
-		assert.Equal(t, test.want, test.person.line(test.typed, test.facts))
+		assert.Equal(t, test.want, line(test.person, test.typed, test.facts))
 	}
-	assert.Equal(t, "start one in another terminal: step1-pid -p bash", person{root: true}.start(&goals[0]))
-	assert.Contains(t, person{root: true, pidns: true}.start(&goals[0]), "\nor ask outside: ")
-	assert.Equal(t, "be root: sudo bin/workshop verify 2 7", person{called: "bin/"}.elevate(&goals[1], 7))
-	assert.Contains(t, person{root: true, userns: true}.elevate(&goals[1], 7), "ask outside")
-	assert.Empty(t, person{root: true}.elevate(&goals[1], 7))
-	assert.Equal(t, "/src/bin/", directory("/src/bin/workshop"))
-	assert.Empty(t, directory("workshop"))
+	assert.Equal(t, "start one in another terminal: step1-pid -p bash", howToStart(root, &goals[0]))
+	assert.Contains(t, howToStart(advice.Person{Root: true, PIDNS: true}, &goals[0]), "\nor ask outside: ")
+	assert.Equal(t, "be root: sudo bin/workshop verify 2 7", elevate(plain, &goals[1], 7))
+	assert.Contains(t, elevate(advice.Person{Root: true, UserNS: true}, &goals[1], 7), "ask outside")
+	assert.Empty(t, elevate(root, &goals[1], 7))
 }
 
 func TestText(t *testing.T) {
@@ -285,7 +269,7 @@ func TestText(t *testing.T) {
 		f.Mounts.Shared = []string{"/", "/sys", "/dev", "/run", "/tmp", "/home"}
 		f.Queues, f.Unknown["queues"] = &queues{SystemV: 2}, "mount mqueue: operation not permitted"
 	})
-	r := report{goal: &goals[3], facts: f, verdict: goals[3].judge(f), me: person{}, asked: true}
+	r := report{goal: &goals[3], facts: f, verdict: goals[3].judge(f), me: advice.Person{}, asked: true}
 	assert.Equal(t, `process 4706, bash, started by step6-chroot (4694)
   own:      pid:[4026532280] mnt:[4026532281] uts:[4026532282] net:[4026532283]
             ipc:[4026532284]
@@ -353,7 +337,7 @@ NET: not yet
 		}
 		f.Others = 0
 	})
-	r = report{goal: &goals[2], facts: hidden, verdict: goals[2].judge(hidden), me: person{called: "bin/"}}
+	r = report{goal: &goals[2], facts: hidden, verdict: goals[2].judge(hidden), me: advice.Person{Called: "bin/"}}
 	text := r.text(80)
 	for _, line := range []string{"inside:   PID 1, others denied", "root:     root denied", "/proc:    proc denied",
 		"mounts:   mounts denied", "hostname: hostname denied", "links:    links denied", "queues:   queues denied"} {

@@ -10,6 +10,7 @@ import (
 	"github.com/fatih/color"
 
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
@@ -19,7 +20,7 @@ type report struct {
 	*goal
 	facts   *facts
 	verdict verdict
-	me      person
+	me      advice.Person
 	strong  bool // the stronger hint
 	asked   bool // for this very process
 }
@@ -46,8 +47,8 @@ func (r *report) text(columns int) string {
 	}
 	var b strings.Builder
 	b.WriteString(bold.Sprint(indent("", r.facts.headline(), columns)) + "\n")
-	for _, line := range r.facts.lines() {
-		name, text := line[0]+":", common.Printable(line[1])
+	for _, fact := range r.facts.lines() {
+		name, text := fact[0]+":", common.Printable(fact[1])
 		if columns < narrow {
 			fmt.Fprintf(&b, "  %s\n%s\n", name, indent("    ", text, columns))
 			continue
@@ -68,14 +69,14 @@ func (r *report) text(columns int) string {
 	switch r.verdict.Result {
 	case unmet:
 		fmt.Fprintf(&b, "  %s\n", indent("    ", "hint: "+r.verdict.hint, columns)[4:])
-		where, then := "more", r.me.line(r.again(), nil)
+		where, then := "more", line(r.me, r.again(), nil)
 		if r.strong {
-			where, then = "type "+r.verdict.then.where(), r.me.line(r.verdict.then, r.facts)
+			where, then = "type "+r.verdict.then.where(), line(r.me, r.verdict.then, r.facts)
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", where, bold.Sprint(then))
 	case unknown:
-		if advice := r.me.elevate(r.goal, r.facts.PID); advice != "" {
-			b.WriteString("  " + advice + "\n")
+		if text := elevate(r.me, r.goal, r.facts.PID); text != "" {
+			b.WriteString("  " + text + "\n")
 		}
 	}
 	return b.String()
@@ -160,9 +161,9 @@ func (f *facts) lines() [][2]string {
 		for _, o := range m.Own {
 			added = append(added, o.Point+" ("+o.Type+")")
 		}
-		text = fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(list(added), "none"))
+		text = fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(output.List(added, " "), "none"))
 		if len(m.Shared) > 0 {
-			text += ", in a peer group with the host's are " + list(m.Shared)
+			text += ", in a peer group with the host's are " + output.List(m.Shared, " ")
 		}
 	} else if f.own("mnt") {
 		text = ""
@@ -204,7 +205,7 @@ func (q *queues) String() string {
 		kinds = append(kinds, fmt.Sprintf("%d of System V", q.SystemV))
 	}
 	if len(q.POSIX) > 0 {
-		kinds = append(kinds, "POSIX "+list(q.POSIX))
+		kinds = append(kinds, "POSIX "+output.List(q.POSIX, " "))
 	}
 	return cmp.Or(strings.Join(kinds, ", "), "none")
 }
@@ -222,7 +223,7 @@ func (r *report) json() string {
 		Process *facts `json:"process"`
 	}{r.step, r.verdict, r.verdict.hint, nil, r.facts}
 	if r.strong && r.verdict.hint != "" {
-		out.Command = &typed{r.verdict.then.where(), r.me.line(r.verdict.then, r.facts)}
+		out.Command = &typed{r.verdict.then.where(), line(r.me, r.verdict.then, r.facts)}
 	}
 	text, err := output.JSON(out)
 	if err != nil {
