@@ -27,6 +27,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -59,19 +60,63 @@ func main() {
 		return cli.ShowAppHelp(c)
 	}
 	common.Configure(app)
-	os.Exit(report(app.Run(os.Args), called(app.Commands, os.Args)))
+	command := called(app.Commands, os.Args)
+	args := os.Args
+	if command != nil {
+		args = append(args[:2:2], optionsFirst(command.Flags, args[2:])...)
+	}
+	os.Exit(report(app.Run(args), command))
 }
 
-// called returns the name of the command that stands on a command line, or "".
-func called(commands []*cli.Command, args []string) string {
-	if len(args) > 1 {
-		for _, command := range commands {
-			if command.HasName(args[1]) {
-				return command.Name
+// optionsFirst moves the options of a command in front of its operands, which package cli
+// requires. A person who thinks of an option late types it last, and no command of workshop
+// takes another command line that options could belong to.
+func optionsFirst(flags []cli.Flag, args []string) []string {
+	var options, operands []string
+	for i := 0; i < len(args); i++ {
+		switch word := args[i]; {
+		case word == "--":
+			operands = append(operands, args[i+1:]...)
+			i = len(args)
+		case len(word) < 2 || word[0] != '-':
+			operands = append(operands, word)
+		default:
+			options = append(options, word)
+			if needsValue(flags, word) && i+1 < len(args) {
+				i++
+				options = append(options, args[i])
 			}
 		}
 	}
-	return ""
+	return append(append(options, "--"), operands...)
+}
+
+// needsValue reports whether the value of an option is the next word: of "--section" and
+// of "-as", not of "--section=one".
+func needsValue(flags []cli.Flag, word string) bool {
+	name := strings.TrimLeft(word, "-")
+	if !strings.HasPrefix(word, "--") {
+		name = name[len(name)-min(len(name), 1):]
+	}
+	for _, f := range flags {
+		if value, ok := f.(cli.DocGenerationFlag); ok && value.TakesValue() && slices.Contains(f.Names(), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// called returns the command that stands on a command line, nil if there is none.
+func called(commands []*cli.Command, args []string) *cli.Command {
+	if len(args) < 2 {
+		return nil
+	}
+	for _, command := range commands {
+		if command.HasName(args[1]) {
+			return command
+		}
+	}
+	return nil
 }
 
 func names(commands []*cli.Command) string {
@@ -84,7 +129,11 @@ func names(commands []*cli.Command) string {
 
 // report prints the errors of a command, and returns the exit status. A cli.ExitCoder has
 // its own.
-func report(err error, command string) int {
+func report(err error, command *cli.Command) int {
+	name := ""
+	if command != nil {
+		name = command.Name
+	}
 	var usage *common.UsageError
 	var exit cli.ExitCoder
 	switch {
@@ -92,7 +141,7 @@ func report(err error, command string) int {
 		return 0
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "workshop: %s\n  see: %s\n", common.Printable(err.Error()),
-			advice.Me().Call("workshop", strings.TrimPrefix(command+" --help", " ")))
+			advice.Me().Call("workshop", strings.TrimPrefix(name+" --help", " ")))
 		return common.StatusFailed
 	case errors.As(err, &exit): // a finding, which the command has told
 		if err.Error() != "" {
@@ -118,7 +167,7 @@ func report(err error, command string) int {
 		denied = denied || errors.Is(err, fs.ErrPermission) // EACCES and EPERM
 	}
 	if me := advice.Me(); denied && !me.Root {
-		fmt.Fprintf(os.Stderr, "  be root: %s\n", me.AsRoot("workshop", command))
+		fmt.Fprintf(os.Stderr, "  be root: %s\n", me.AsRoot("workshop", name))
 	}
 	return 1
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -35,10 +36,8 @@ func Command() *cli.Command {
 }
 
 func run(c *cli.Context) error {
-	for _, dir := range c.Args().Slice() {
-		if dir == "" || strings.HasPrefix(dir, "-") {
-			return &common.UsageError{Err: fmt.Errorf("options, then jails: %q", dir)}
-		}
+	if slices.Contains(c.Args().Slice(), "") {
+		return &common.UsageError{Err: errors.New("a jail without a name")}
 	}
 	t := &tidier{dry: c.Bool("dry-run")}
 	t.queue()

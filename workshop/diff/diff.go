@@ -46,7 +46,7 @@ func run(c *cli.Context) error {
 	case c.NArg() == 0:
 		return &common.UsageError{Err: errors.New("no step")}
 	case c.NArg() > 1:
-		return &common.UsageError{Err: fmt.Errorf("one step, and options before it: %s", c.Args().Get(1))}
+		return &common.UsageError{Err: fmt.Errorf("one step, not %q too", c.Args().Get(1))}
 	case c.Bool("side-by-side") && c.Bool("unified"):
 		return &common.UsageError{Err: errors.New("--side-by-side or --unified, not both")}
 	}

@@ -76,10 +76,7 @@ func (all All) Newest(wanted func(Process) bool) (pid int) {
 // ParsePID reads a PID of a command line.
 func ParsePID(arg string) (int, error) {
 	pid, err := strconv.Atoi(arg)
-	switch {
-	case strings.HasPrefix(arg, "-"):
-		return 0, fmt.Errorf("options come first: %s", arg)
-	case err != nil || pid < 1:
+	if err != nil || pid < 1 {
 		return 0, fmt.Errorf("%q is no PID", arg)
 	}
 	return pid, nil

@@ -61,7 +61,7 @@ func run(c *cli.Context) error {
 	pid := 0
 	for _, arg := range c.Args().Tail() {
 		if pid != 0 {
-			return &common.UsageError{Err: fmt.Errorf("one step and one PID, and options before them: %s", arg)}
+			return &common.UsageError{Err: fmt.Errorf("one step and one PID, not %q too", arg)}
 		}
 		if pid, err = procs.ParsePID(arg); err != nil {
 			return &common.UsageError{Err: err}
