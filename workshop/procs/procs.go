@@ -18,6 +18,7 @@ type Process struct {
 	Command     string // proc_pid_comm(5)
 	Terminal    bool   // it has a controlling terminal
 	Zombie      bool   // it has ended, and its parent has not waited for it yet
+	Ending      bool   // it will never run a program again: a zombie, or about to be one
 	Kernel      bool   // it is a thread of the kernel
 	Start       uint64 // when it was started, in clock ticks after boot
 }
@@ -128,7 +129,9 @@ func parse(stat string) (p Process, ok bool) {
 	if len(fields) < 20 {
 		return p, false
 	}
-	const kernel = 0x00200000 // PF_KTHREAD of the kernel's sched.h, which ps(1) relies on too
+	// Of the kernel's sched.h: ps(1) relies on PF_KTHREAD too. PID 1 of a namespace is
+	// PF_EXITING, and no zombie yet, until all processes in there have ended.
+	const kernelThread, exiting = 0x00200000, 0x00000004
 	var errs [5]error
 	var tty int
 	var flags uint64
@@ -138,6 +141,8 @@ func parse(stat string) (p Process, ok bool) {
 	tty, errs[2] = strconv.Atoi(fields[4])
 	flags, errs[3] = strconv.ParseUint(fields[6], 10, 64)
 	p.Start, errs[4] = strconv.ParseUint(fields[19], 10, 64)
-	p.Terminal, p.Zombie, p.Kernel = tty != 0, strings.Contains("ZX", fields[0]), flags&kernel != 0
+	p.Terminal, p.Kernel = tty != 0, flags&kernelThread != 0
+	p.Zombie = strings.Contains("ZX", fields[0])
+	p.Ending = p.Zombie || flags&exiting != 0
 	return p, errs == [5]error{}
 }

@@ -80,12 +80,14 @@ func gather(all procs.All, self, pid int) (*facts, error) {
 		return nil, common.Failed("look at process", strconv.Itoa(pid), unix.ESRCH)
 	case p.Zombie:
 		return nil, common.Failed("look at process", strconv.Itoa(pid), procs.ErrEnded)
+	case p.Ending:
+		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	case p.Kernel:
 		return nil, common.Failed("look at process", fmt.Sprintf("%d, %s", pid, p.Command), errKernel)
 	}
 	f, err := read(all, self, p)
 	// All that was read is of one process if that still is the same.
-	if now, ok := procs.Stat(pid); !ok || now.Start != p.Start || now.Zombie {
+	if now, ok := procs.Stat(pid); !ok || now.Start != p.Start || now.Ending {
 		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	}
 	return f, err

@@ -30,7 +30,7 @@ func Command() *cli.Command {
 		Usage:     "say whether a process meets the goal of a chapter",
 		UsageText: "[options] step [pid]",
 		Description: "A step is 1 to 6, or a name as pid or step1-pid. Without a PID: the newest process that\n" +
-			"a step has started. Its namespaces are compared with those of that step's parent; or\n" +
+			"a step of yours has started, or one of another user. Its namespaces are compared with those of that step's parent; or\n" +
 			"of this program, if no step started it. There they are called the host's.\n\n" +
 			"Status 0 if the goal is met, 1 if not, or if the process can't be looked at.",
 		Flags: []cli.Flag{
@@ -74,20 +74,18 @@ func run(c *cli.Context) error {
 	}
 	me := advice.Me()
 	asked := pid != 0
-	if !asked {
-		pid = all.Newest(func(p procs.Process) bool {
-			return !p.Zombie && p.PID != self && all[p.Parent].IsStep() && !p.IsStep()
-		})
+	var f *facts
+	if asked {
+		f, err = gather(all, self, pid)
+	} else {
+		f, pid, err = choose(all, self)
 	}
-	if pid == 0 {
-		return &advice.Error{
-			Err: errors.New("no process is running that a step has started"), Advice: howToStart(me, g)}
-	}
-	f, err := gather(all, self, pid)
-	if denied(err) {
+	switch {
+	case err == errNone:
+		return &advice.Error{Err: err, Advice: howToStart(me, g)}
+	case denied(err):
 		return &advice.Error{Err: err, Advice: elevate(me, g, pid)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	v := g.judge(f)
