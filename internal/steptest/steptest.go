@@ -176,6 +176,7 @@ func settle() error {
 		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")},
 		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")},
 		{"mount mqueue", unix.Mount("mqueue", mqueue, "mqueue", 0, "")},
+		{"mount /dev/shm", unix.Mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")},
 		{"sethostname", unix.Sethostname([]byte("host"))},
 		// What a step leaves behind becomes a child of this process.
 		{"prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)},

@@ -24,8 +24,9 @@ func Command() *cli.Command {
 		Usage:     "remove what a killed run has left",
 		UsageText: "[options] [jail...]",
 		Description: "What can be left is the message queue /ipc_namespace; the directory in which a chapter\n" +
-			"was played; in a jail, temporary files of binlibdepcp and an empty directory proc;\n" +
-			"and a command's own processes, which are named and not killed. Mounts can't: a step makes them in a namespace that ends with it.\n" +
+			"was played, and its files in /dev/shm; in a jail, temporary files of binlibdepcp and\n" +
+			"an empty directory proc; and a command's own processes, which are named and not\n" +
+			"killed. Mounts can't be left: a step makes them in a namespace that ends with it.\n" +
 			"What is in use, another user's, or not made by these programs stays.\n\n" +
 			"Status 1: something is left that a run has left, or could not be looked at.",
 		Flags: []cli.Flag{
@@ -41,7 +42,7 @@ func run(c *cli.Context) error {
 	}
 	t := &tidier{dry: c.Bool("dry-run")}
 	t.queue()
-	t.chapters()
+	t.chapters("/dev/shm")
 	t.processes()
 	for _, dir := range c.Args().Slice() {
 		t.jail(dir)

@@ -5,6 +5,7 @@ package cleanup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -68,18 +69,16 @@ func (t *tidier) queue() {
 	}
 }
 
-// chapters removes the directories of sessions that were killed.
-func (t *tidier) chapters() {
-	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), chapter.DirPattern))
-	for _, dir := range dirs {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
-			continue // gone, or none of ours
-		}
+// chapters removes what sessions that were killed have left: their directories, and what
+// their commands have made in shm, the directory of POSIX shared memory, shm_overview(7).
+func (t *tidier) chapters(shm string) {
+	playing := false
+	for _, dir := range mine(os.TempDir(), fs.ModeDir) {
 		lock, err := chapter.Lock(dir)
 		switch {
 		case errors.Is(err, unix.EWOULDBLOCK):
-			continue // a chapter is being played
+			playing = true
+			continue
 		case err == nil && t.dry:
 			err = errDry
 		case err == nil:
@@ -88,6 +87,29 @@ func (t *tidier) chapters() {
 		lock.Close()
 		t.removed("directory "+dir, err)
 	}
+	for _, file := range mine(shm, 0) {
+		switch { // a file has no lock: a command of the shell made it
+		case playing:
+			t.removed("file "+file, reason("a chapter is being played"))
+		case t.dry:
+			t.removed("file "+file, errDry)
+		default:
+			t.removed("file "+file, os.Remove(file))
+		}
+	}
+}
+
+// mine returns this user's files of a type, in a directory that anybody may write to,
+// with the name of what a session makes.
+func mine(dir string, kind fs.FileMode) (files []string) {
+	names, _ := filepath.Glob(filepath.Join(dir, chapter.DirPattern))
+	for _, name := range names {
+		info, err := os.Lstat(name)
+		if err == nil && info.Mode().Type() == kind && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
+			files = append(files, name)
+		}
+	}
+	return files
 }
 
 // hasOpen reports whether a process has a message queue open.
