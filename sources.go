@@ -1,9 +1,14 @@
-// Package nsteps holds the sources of the steps, for programs that show them.
+// Package nsteps is the list of the steps, with their sources, for the programs and tests
+// that go through all of them.
 package nsteps
 
-import "embed"
+import (
+	"embed"
+	"io/fs"
+)
 
-// Sources has the file main.go of each step, as step1-pid/main.go.
-//
 //go:embed step*/main.go
-var Sources embed.FS
+var sources embed.FS
+
+// Sources has the file main.go of each step, for example step1-pid/main.go.
+var Sources fs.FS = sources

@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "workshop", "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp")
+	steptest.Main(m, steptest.Steps("workshop", "binlibdepcp")...)
 }
 
 func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }

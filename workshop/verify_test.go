@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 	"nsteps/workshop/procs"
 )
@@ -58,7 +59,7 @@ func enter(t *testing.T, dir string, words ...string) *room {
 	r.await("ready")
 	all, _, err := procs.Read()
 	require.NoError(t, err)
-	r.pid = all.Newest(func(p procs.Process) bool { return p.Command == "sh" && all.Below(p.PID, r.cmd.Process.Pid) })
+	r.pid = all.Newest(func(p linux.Process) bool { return p.Command == "sh" && all.Below(p.PID, r.cmd.Process.Pid) })
 	if r.pid == 0 {
 		r.pid = r.cmd.Process.Pid // it is no step
 	}
@@ -202,7 +203,7 @@ goal of chapter 6, chroot: met
 	text, _ = verified(t, dir, "-H", "step2-mnt", strconv.Itoa(os.Getpid()))
 	assert.Equal(t, `process PID, exe, started by no step
   own:      none
-  shared:   pid mnt uts net ipc user cgroup time
+  shared:   user pid mnt uts net ipc cgroup time
   root:     / (the host's)
   /proc:    the host's
   mounts:   the host's
@@ -276,7 +277,7 @@ func TestVerifyWho(t *testing.T) {
 	r.types("sleep 1000 &")
 	all, _, err := procs.Read()
 	require.NoError(t, err)
-	sleep := all.Newest(func(p procs.Process) bool { return p.Parent == r.pid })
+	sleep := all.Newest(func(p linux.Process) bool { return p.Parent == r.pid })
 	require.NotZero(t, sleep)
 	for _, name := range []string{"1", "pid", "step1-pid"} {
 		_, status := verified(t, "/", name, strconv.Itoa(r.pid))
@@ -433,7 +434,7 @@ func TestVerifyKernelThread(t *testing.T) {
 	steptest.NeedsHost(t)
 	all, _, err := procs.Read()
 	require.NoError(t, err)
-	thread := all.Newest(func(p procs.Process) bool { return p.Kernel })
+	thread := all.Newest(func(p linux.Process) bool { return p.Kernel })
 	if thread == 0 {
 		t.Skip("SKIPPED: no thread of the kernel is to be seen here")
 	}

@@ -4,6 +4,7 @@ package steptest
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -12,46 +13,61 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"nsteps"
 )
 
-var steps = []string{"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot"}
+var steps = nsteps.Names()
 
-func TestMain(m *testing.M) { Main(m, append(steps, "binlibdepcp")...) }
+func TestMain(m *testing.M) { Main(m, Steps("binlibdepcp")...) }
 
-func source(t *testing.T, step string) string {
+func source(t *testing.T, step nsteps.Step) string {
 	t.Helper()
-	text, err := os.ReadFile("../../" + step + "/main.go")
+	text, err := fs.ReadFile(nsteps.Sources, step.Source())
 	require.NoError(t, err)
 	return string(text)
 }
 
+// limits are how many lines a step may have more than its base, comments included.
+var limits = map[string]int{"step2-mnt": 24, "step3-uts": 14, "step4-net": 8, "step5-ipc": 64, "step6-chroot": 34}
+
 // A diff between neighbours shows the new namespace and nothing else: lines come, hardly
 // any goes.
 func TestNeighbours(t *testing.T) {
-	limits := []int{1: 24, 2: 14, 3: 8, 4: 64, 5: 34} // net additions, comments included
-	for i := 1; i < len(steps); i++ {
-		t.Run(steps[i], func(t *testing.T) {
-			before, after := source(t, steps[i-1]), source(t, steps[i])
+	for _, step := range nsteps.Steps {
+		if step.Base == "" {
+			continue
+		}
+		t.Run(step.Name, func(t *testing.T) {
+			base, err := nsteps.Find(step.Base)
+			require.NoError(t, err)
+			require.Contains(t, limits, step.Name)
+			before, after := source(t, base), source(t, step)
 			added, removed := diff(t, before, after)
-			assert.LessOrEqual(t, added-removed, limits[i], "lines more than in %s", steps[i-1])
+			assert.LessOrEqual(t, added-removed, limits[step.Name], "lines more than in %s", base.Name)
 			assert.Positive(t, added)
 
 			// Without the package comment, and the program's name.
-			before = strings.ReplaceAll(before, steps[i-1], steps[i])
+			before = strings.ReplaceAll(before, base.Name, step.Name)
 			_, removed = diff(t, code(before), code(after))
-			assert.LessOrEqual(t, removed, 3, "lines of %s that go", steps[i-1])
+			assert.LessOrEqual(t, removed, 3, "lines of %s that go", base.Name)
 		})
 	}
 }
 
 // The diffs that the README links to are those of the sources: make diffs.
 func TestDiffs(t *testing.T) {
-	for i := 1; i < len(steps); i++ {
-		before, after := steps[i-1]+"/main.go", steps[i]+"/main.go"
+	for _, step := range nsteps.Steps {
+		if step.Base == "" {
+			continue
+		}
+		base, err := nsteps.Find(step.Base)
+		require.NoError(t, err)
+		before, after := base.Source(), step.Source()
 		cmd := exec.Command("diff", "-u", "--label", before, "--label", after, before, after)
 		cmd.Dir = "../.."
 		want, _ := cmd.Output()
-		got, err := os.ReadFile("../../docs/diff/" + steps[i] + ".diff")
+		got, err := os.ReadFile("../../docs/diff/" + step.Name + ".diff")
 		assert.NoError(t, err)
 		assert.Equal(t, string(want), string(got), "make diffs writes it anew")
 	}
@@ -81,7 +97,7 @@ func TestReadme(t *testing.T) {
 		assert.NoError(t, err, "%s: %s", line, out)
 		assert.NotEmpty(t, out)
 	}
-	assert.Equal(t, 6, tried)
+	assert.Equal(t, len(nsteps.Steps), tried)
 	for _, link := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(string(text), -1) {
 		if !strings.HasPrefix(link[1], "https://") {
 			_, err := os.Stat("../../" + link[1])
@@ -104,9 +120,9 @@ func TestDemo(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	Compare(t, before)
-	for i, step := range steps {
-		assert.Contains(t, string(out), fmt.Sprintf("\n== %d ", i+1))
-		assert.Regexp(t, `(?m)^inside# .*\b`+step+" ", string(out))
+	for _, step := range nsteps.Steps {
+		assert.Contains(t, string(out), "\n== "+step.Label()+" ")
+		assert.Regexp(t, `(?m)^inside# .*\b`+step.Name+" ", string(out))
 	}
 	for _, want := range []string{
 		"\nbox/a is a mountpoint\n", "\nbox\n", "\nParent: received message: hello from inside\n",
@@ -118,13 +134,13 @@ func TestDemo(t *testing.T) {
 }
 
 func TestLength(t *testing.T) {
-	for _, step := range steps {
+	for _, step := range nsteps.Steps {
 		text := source(t, step)
-		assert.LessOrEqual(t, strings.Count(text, "\n"), 200, "%s/main.go", step)
-		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150, "%s/main.go, its code", step)
+		assert.LessOrEqual(t, strings.Count(text, "\n"), 200, "%s", step.Source())
+		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150, "%s, its code", step.Source())
 		for n, line := range strings.Split(text, "\n") {
 			columns := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
-			assert.Less(t, columns, 96, "%s/main.go:%d", step, n+1)
+			assert.Less(t, columns, 96, "%s:%d", step.Source(), n+1)
 		}
 	}
 }
@@ -158,12 +174,12 @@ func TestManual(t *testing.T) {
 		t.Skip("SKIPPED: the programs weren't built")
 	}
 	comment := regexp.MustCompile(`(?s)// Usage:\n//\n//\t(.*?)\n//\n// Options:\n//\n(.*?)\n//\n`)
-	for _, step := range steps {
-		t.Run(step, func(t *testing.T) {
+	for _, step := range nsteps.Steps {
+		t.Run(step.Name, func(t *testing.T) {
 			part := comment.FindStringSubmatch(source(t, step))
 			require.NotNil(t, part)
 			manual := "usage: " + part[1] + " options: " + strings.ReplaceAll(part[2], "//\t", "")
-			help, err := exec.Command(Bin(step), "--help").Output()
+			help, err := exec.Command(Bin(step.Name), "--help").Output()
 			require.NoError(t, err)
 			assert.Equal(t, words(manual), words(string(help)))
 		})
@@ -175,12 +191,12 @@ func words(text string) string { return strings.Join(strings.Fields(text), " ") 
 // A step imports little; and the packages build, and explain themselves, elsewhere.
 func TestImports(t *testing.T) {
 	allowed := regexp.MustCompile(`^(github.com/urfave/cli/v2|golang.org/x/sys/unix|nsteps/common)$`)
-	for _, step := range steps {
-		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../../"+step).Output()
+	for _, step := range nsteps.Steps {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../../"+step.Dir).Output()
 		require.NoError(t, err)
 		for _, path := range strings.Fields(string(out)) {
 			if strings.Contains(path, ".") || strings.HasPrefix(path, "nsteps") {
-				assert.Regexp(t, allowed, path, step)
+				assert.Regexp(t, allowed, path, step.Name)
 			}
 		}
 	}
@@ -192,6 +208,21 @@ func TestImports(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		assert.NoError(t, err, "%s: %s", target, out)
 	}
+}
+
+// What make builds are the programs of the list, and two more.
+func TestMakefile(t *testing.T) {
+	cmd := exec.Command("make", "-n", "build", "BIN=bin")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var built []string
+	for _, word := range strings.Fields(string(out)) {
+		if program, ok := strings.CutPrefix(word, "./"); ok {
+			built = append(built, program)
+		}
+	}
+	assert.Equal(t, Steps("binlibdepcp", "workshop"), built)
 }
 
 // Two builds are the same to the byte, and need no libraries.

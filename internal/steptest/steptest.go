@@ -26,6 +26,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"nsteps"
+	"nsteps/internal/linux"
 )
 
 // hostEnv tells the test program that it is on its host, or why it can't be.
@@ -59,6 +62,14 @@ func LockChapters(t *testing.T) {
 
 // Queues returns the names of the host's POSIX message queues.
 func Queues() []string { return list(mqueue) }
+
+// Steps returns the directories of all steps, and of other programs, for Main.
+func Steps(others ...string) (programs []string) {
+	for _, step := range nsteps.Steps {
+		programs = append(programs, step.Dir)
+	}
+	return append(programs, others...)
+}
 
 // Main builds programs of this module, given by their directories, enters the host
 // and runs the tests there. It exits.
@@ -247,16 +258,10 @@ func only(mark, text, other string) string {
 
 // children returns the command lines of this process's children that haven't ended.
 func children() (commands []string) {
-	parent := strconv.Itoa(os.Getpid())
-	for _, pid := range list("/proc") {
-		stat, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err != nil || strings.Trim(pid, "0123456789") != "" {
-			continue
-		}
-		// PID (command) state PPID: the command may hold anything, proc_pid_stat(5).
-		rest := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if rest[1] == parent && rest[0] != "Z" {
-			line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+	all, _ := linux.Processes()
+	for pid, p := range all {
+		if p.Parent == os.Getpid() && !p.Zombie {
+			line, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 			commands = append(commands, strings.ReplaceAll(string(line), "\x00", " "))
 		}
 	}
@@ -328,8 +333,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 // condition says that [root] holds for the root of the initial user namespace.
 func condition(cond string) (bool, error) {
 	if cond == "root" {
-		uids, err := os.ReadFile("/proc/self/uid_map")
-		return strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295", err
+		return linux.InInitialUser(), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", cond)
 }

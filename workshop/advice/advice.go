@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"nsteps/common"
+	"nsteps/internal/linux"
 )
 
 // A Person has called this program.
@@ -20,18 +21,13 @@ type Person struct {
 	Program string // the directory of this program
 }
 
-// initialPID is the first PID namespace: the number is the kernel's PROC_PID_INIT_INO.
-const initialPID = "pid:[4026531836]"
-
 // Me returns the person who has called this program.
 func Me() Person {
-	uids, _ := os.ReadFile("/proc/self/uid_map")
-	pid, _ := os.Readlink("/proc/self/ns/pid")
 	program, _ := os.Executable()
 	return Person{
 		Root:    os.Geteuid() == 0,
-		UserNS:  !initialMap(string(uids)),
-		PIDNS:   pid != initialPID,
+		UserNS:  !linux.InInitialUser(),
+		PIDNS:   !linux.InInitialPID(),
 		Called:  directory(os.Args[0]),
 		Program: directory(program),
 	}
@@ -58,12 +54,6 @@ func join(program, args string) string { return strings.TrimSuffix(program+" "+a
 
 // directory returns the path of a file up to its name, or "".
 func directory(file string) string { return file[:strings.LastIndex(file, "/")+1] }
-
-// initialMap reports whether a uid_map is that of the first user namespace:
-// user_namespaces(7).
-func initialMap(uids string) bool {
-	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
-}
 
 // An Error has lines beneath it that say how to fix it.
 type Error struct {

@@ -28,10 +28,3 @@ func TestPerson(t *testing.T) {
 	assert.Equal(t, "/src/bin/", directory("/src/bin/workshop"))
 	assert.Empty(t, directory("workshop"))
 }
-
-func TestInitialMap(t *testing.T) {
-	assert.True(t, initialMap("         0          0 4294967295\n"))
-	for _, uids := range []string{"", "0 1000 1\n", "0 0 1\n", "0 0 4294967295\n1 1 1\n"} {
-		assert.False(t, initialMap(uids), uids)
-	}
-}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsteps"
 	"nsteps/binlibdepcp/jail"
 	"nsteps/common"
 	"nsteps/workshop/chapter"
@@ -50,7 +50,7 @@ func (t *tidier) queue() {
 			switch {
 			case open && pid != self:
 				return reason(fmt.Sprintf("in use by process %d, %s", pid, all[pid].Command))
-			case errors.Is(err, os.ErrPermission) && all[pid].IsStep():
+			case errors.Is(err, os.ErrPermission) && nsteps.Is(all[pid].Command):
 				return reason(fmt.Sprintf("perhaps in use by process %d, %s, which only root may look at",
 					pid, all[pid].Command))
 			}
@@ -132,13 +132,16 @@ func hasOpen(pid int, queue unix.Stat_t) (bool, error) {
 	return false, nil
 }
 
-// prompt is what a step puts into the environment of its command.
-var prompt = regexp.MustCompile(`(?:^|\x00)PS1=(step[0-9]+-[a-z]+)[#$] (?:\x00|$)`)
-
-// startedIn returns the name of the step that an environment comes from, or "".
+// startedIn returns the name of the step that an environment comes from, or "". A step
+// gives its command a PS1 that names it.
 func startedIn(environ []byte) string {
-	if match := prompt.FindSubmatch(environ); match != nil {
-		return string(match[1])
+	for variable := range strings.SplitSeq(string(environ), "\x00") {
+		prompt, ok := strings.CutPrefix(variable, "PS1=")
+		for _, s := range nsteps.Steps {
+			if ok && (prompt == s.Name+"# " || prompt == s.Name+"$ ") {
+				return s.Name
+			}
+		}
 	}
 	return ""
 }

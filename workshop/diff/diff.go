@@ -4,22 +4,20 @@
 package diff
 
 import (
-	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/fatih/color"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"nsteps"
 	"nsteps/common"
+	"nsteps/workshop/output"
 )
 
 // wide is how many columns a terminal has for the two sides beside each other.
@@ -31,8 +29,8 @@ func Command() *cli.Command {
 		Name:      "diff",
 		Usage:     "show what a step adds to the one before",
 		UsageText: "[options] step",
-		Description: "A step is 2 to 6, or a name as net or step4-net. Side by side is what a terminal\n" +
-			"of 150 columns or more shows.",
+		Description: "A step is a number from 2, or a name such as net or step4-net. A terminal of 150\n" +
+			"columns or more shows both sides beside each other.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "s", Aliases: []string{"side-by-side"}, Usage: "old and new beside each other"},
 			&cli.BoolFlag{Name: "u", Aliases: []string{"unified"}, Usage: "one column, as diff -u prints it"},
@@ -50,76 +48,48 @@ func run(c *cli.Context) error {
 	case c.Bool("side-by-side") && c.Bool("unified"):
 		return &common.UsageError{Err: errors.New("--side-by-side or --unified, not both")}
 	}
-	names, err := steps(nsteps.Sources)
-	if err != nil {
-		return err
-	}
-	n, err := find(names, c.Args().First())
+	before, after, err := find(c.Args().First())
 	if err != nil {
 		return &common.UsageError{Err: err}
 	}
-	d, err := compare(nsteps.Sources, names[n-1], names[n])
+	d, err := compare(nsteps.Sources, before.Source(), after.Source())
 	if err != nil {
 		return err
 	}
-
-	columns := 0 // no terminal
-	if size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil {
-		columns = int(size.Col)
-	}
-	w := bufio.NewWriter(os.Stdout)
-	if c.Bool("side-by-side") || columns >= wide && !c.Bool("unified") {
-		if columns == 0 {
-			columns = wide
-		}
-		writeSides(w, d, columns)
+	columns, terminal := output.Columns()
+	var b strings.Builder
+	if c.Bool("side-by-side") || terminal && columns >= wide && !c.Bool("unified") {
+		writeSides(&b, d, cmp.Or(columns, wide))
 	} else {
-		writeUnified(w, d)
+		writeUnified(&b, d)
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
-	}
-	return nil
+	return output.Write(b.String())
 }
 
-// steps returns the directories of the steps, in their order.
-func steps(sources fs.FS) (names []string, err error) {
-	files, err := fs.Glob(sources, "step*/main.go")
-	for _, file := range files {
-		names = append(names, path.Dir(file))
+// find returns a step, and the one that it adds something to.
+func find(word string) (before, after nsteps.Step, err error) {
+	if after, err = nsteps.Find(word); err != nil {
+		return before, after, err
 	}
-	return names, err
+	if after.Base == "" {
+		return before, after, fmt.Errorf("%s is the first step, there is none before it", after.Name)
+	}
+	before, err = nsteps.Find(after.Base)
+	return before, after, err
 }
 
-// find returns the index of a step that has one before it. A step has three names: 4,
-// net and step4-net.
-func find(names []string, step string) (int, error) {
-	var known []string
-	for i, name := range names {
-		number, short, _ := strings.Cut(strings.TrimPrefix(name, "step"), "-")
-		if step != number && step != short && step != name {
-			known = append(known, number+" ("+short+")")
-			continue
-		}
-		if i == 0 {
-			return 0, fmt.Errorf("%s is the first step, there is none before it", name)
-		}
-		return i, nil
-	}
-	return 0, fmt.Errorf("no step %q; there are %s", step, strings.Join(known[1:], ", "))
-}
-
+// compare returns the difference of two files.
 func compare(sources fs.FS, before, after string) (udiff.UnifiedDiff, error) {
-	old, err := fs.ReadFile(sources, before+"/main.go")
+	from, err := fs.ReadFile(sources, before)
 	if err != nil {
 		return udiff.UnifiedDiff{}, err
 	}
-	new, err := fs.ReadFile(sources, after+"/main.go")
+	to, err := fs.ReadFile(sources, after)
 	if err != nil {
 		return udiff.UnifiedDiff{}, err
 	}
-	d, err := udiff.ToUnifiedDiff(before+"/main.go", after+"/main.go", string(old),
-		slide(string(old), udiff.Lines(string(old), string(new))), udiff.DefaultContextLines)
+	d, err := udiff.ToUnifiedDiff(before, after, string(from),
+		slide(string(from), udiff.Lines(string(from), string(to))), udiff.DefaultContextLines)
 	renumber(d.Hunks)
 	return d, err
 }
@@ -145,7 +115,7 @@ func slide(old string, edits []udiff.Edit) []udiff.Edit {
 	return edits
 }
 
-// renumber mends where hunks begin in the new file: behind one of several edits the
+// renumber fixes where hunks begin in the new file: behind one of several edits the
 // library counts too little, https://go.dev/issue/81453.
 func renumber(hunks []*udiff.Hunk) {
 	added := 0

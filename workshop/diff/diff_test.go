@@ -16,40 +16,26 @@ import (
 	"nsteps"
 )
 
-var six = []string{"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot"}
-
-// What is embedded is what the directories hold.
-func TestSources(t *testing.T) {
-	names, err := steps(nsteps.Sources)
-	require.NoError(t, err)
-	assert.Equal(t, six, names)
-	for _, name := range names {
-		want, err := os.ReadFile("../../" + name + "/main.go")
-		require.NoError(t, err)
-		got, err := fs.ReadFile(nsteps.Sources, name+"/main.go")
-		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got))
-	}
-}
-
 func TestFind(t *testing.T) {
-	for step, want := range map[string]int{"2": 1, "mnt": 1, "step2-mnt": 1, "6": 5, "chroot": 5, "step6-chroot": 5} {
-		got, err := find(six, step)
+	for word, want := range map[string]string{"2": "step1-pid", "mnt": "step1-pid", "step6-chroot": "step5-ipc"} {
+		before, _, err := find(word)
 		assert.NoError(t, err)
-		assert.Equal(t, want, got, step)
+		assert.Equal(t, want, before.Name, word)
 	}
-	for _, step := range []string{"", "0", "1", "pid", "step1-pid", "7", "step4", "net/", "4-net", "-"} {
-		_, err := find(six, step)
-		assert.Error(t, err, step)
+	for _, word := range []string{"", "1", "pid", "7", "step4"} {
+		_, _, err := find(word)
+		assert.Error(t, err, word)
 	}
 }
 
 // The diff is that of diff -u, byte for byte: the one that the README links to.
 func TestUnified(t *testing.T) {
-	for i := 1; i < len(six); i++ {
-		want, err := os.ReadFile("../../docs/diff/" + six[i] + ".diff")
+	for _, step := range nsteps.Steps[1:] {
+		want, err := os.ReadFile("../../docs/diff/" + step.Name + ".diff")
 		require.NoError(t, err)
-		d, err := compare(nsteps.Sources, six[i-1], six[i])
+		before, after, err := find(step.Name)
+		require.NoError(t, err)
+		d, err := compare(nsteps.Sources, before.Source(), after.Source())
 		require.NoError(t, err)
 		var b strings.Builder
 		writeUnified(&b, d)
@@ -65,7 +51,7 @@ func TestCompare(t *testing.T) {
 		{"1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\n", "1\n2x\n3\n4x\n5\n6\n7\n8\n9\na\nb\nc\ndx\ne\n",
 			"@@ -1,7 +1,7 @@\n 1\n-2\n+2x\n 3\n-4\n+4x\n 5\n 6\n 7\n@@ -10,5 +10,5 @@\n a\n b\n c\n-d\n+dx\n e\n"},
 	} {
-		d, err := compare(fstest.MapFS{"a/main.go": {Data: []byte(test.old)}, "b/main.go": {Data: []byte(test.new)}}, "a", "b")
+		d, err := compare(fstest.MapFS{"a/main.go": {Data: []byte(test.old)}, "b/main.go": {Data: []byte(test.new)}}, "a/main.go", "b/main.go")
 		require.NoError(t, err)
 		assert.Equal(t, "--- a/main.go\n+++ b/main.go\n"+test.want, d.String())
 	}

@@ -61,7 +61,8 @@ func run(c *cli.Context) error {
 		show = (*view).tree
 	}
 	if c.Bool("watch") {
-		return watch(pids, c.Bool("tree"), c.Bool("json"), show)
+		w := watcher{pids: pids, tree: c.Bool("tree"), json: c.Bool("json"), show: show}
+		return w.run()
 	}
 	v, err := look(pids, c.Bool("tree"))
 	if err != nil {
@@ -183,44 +184,30 @@ func (v *view) json(int, map[int]*procs.Details) string {
 	return text
 }
 
-// watch shows what there is whenever that has changed, until a signal comes, or until
-// none of the processes asked for is left.
-func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*procs.Details) string) error {
+// A watcher shows what there is whenever that has changed.
+type watcher struct {
+	pids       []int
+	tree, json bool
+	show       func(*view, int, map[int]*procs.Details) string
+	now        *view
+	before     map[int]*procs.Details // nil until something has changed
+	last       string                 // what is on the screen
+}
+
+// run looks again and again, until a signal comes, or until none of the processes asked for
+// is left.
+func (w *watcher) run() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	var now *view
-	var before map[int]*procs.Details // nil until something has changed
-	last := ""
 	for {
-		v, err := look(pids, tree)
+		v, err := look(w.pids, w.tree)
 		if err != nil {
 			return err
 		}
-		if now != nil && !reflect.DeepEqual(v.byPID(), now.byPID()) {
-			before = now.byPID()
-		}
-		now = v
-		columns, terminal := output.Columns()
-		text := show(v, columns, before)
-		if !asJSON {
-			for _, problem := range v.problems {
-				text += output.Fill("workshop: "+common.Printable(problem.Error()), columns) + "\n"
-			}
-		}
-		if text != last {
-			frame := text
-			switch {
-			case terminal && !asJSON: // home, and clear what is below: console_codes(4)
-				frame = "\x1b[H\x1b[2J" + text
-			case last != "" && !asJSON:
-				frame = "\n" + text
-			}
-			if err := output.Write(frame); err != nil {
-				return err
-			}
-			last = text
+		if err := w.update(v); err != nil {
+			return err
 		}
 		if v.asked && len(v.processes) == 0 {
 			return errors.Join(v.problems...)
@@ -231,4 +218,31 @@ func watch(pids []int, tree, asJSON bool, show func(*view, int, map[int]*procs.D
 		case <-ticker.C:
 		}
 	}
+}
+
+// update writes a view if it differs from what is on the screen.
+func (w *watcher) update(v *view) error {
+	if w.now != nil && !reflect.DeepEqual(v.byPID(), w.now.byPID()) {
+		w.before = w.now.byPID()
+	}
+	w.now = v
+	columns, terminal := output.Columns()
+	text := w.show(v, columns, w.before)
+	if !w.json {
+		for _, problem := range v.problems {
+			text += output.Fill("workshop: "+common.Printable(problem.Error()), columns) + "\n"
+		}
+	}
+	if text == w.last {
+		return nil
+	}
+	frame := text
+	switch {
+	case terminal && !w.json: // home, and clear what is below: console_codes(4)
+		frame = "\x1b[H\x1b[2J" + text
+	case w.last != "" && !w.json:
+		frame = "\n" + text
+	}
+	w.last = text
+	return output.Write(frame)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/procs"
 )
@@ -28,7 +29,7 @@ func TestParsePIDs(t *testing.T) {
 func two() []*procs.Details {
 	a := &procs.Details{PID: 7, Inside: 7, Command: "bash", Namespaces: map[string]uint64{}}
 	b := &procs.Details{PID: 4711, Inside: 1, Command: "sl\x1bp", Namespaces: map[string]uint64{}}
-	for i, kind := range procs.Kinds {
+	for i, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
 		a.Namespaces[kind], b.Namespaces[kind] = 4026531830+uint64(i), 4026531830+uint64(i)
 	}
 	b.Namespaces["pid"] = 4026532000
@@ -47,12 +48,12 @@ func TestLetters(t *testing.T) {
 func TestTable(t *testing.T) {
 	const wide = `PID    7              4711
        bash           sl\x1bp
+user   4026531835 A   4026531835 A
 pid    4026531830 A   4026532000 B
 mnt    4026531831 A   4026531831 A
 uts    4026531832 A   4026531832 A
 net    4026531833 A   4026531833 A
 ipc    4026531834 A   4026531834 A
-user   4026531835 A   4026531835 A
 cgroup 4026531836 A   4026531836 A
 time   4026531837 A   4026531837 A
 `
@@ -61,8 +62,8 @@ time   4026531837 A   4026531837 A
 	}
 	for _, columns := range []int{20, 34} {
 		narrow := table(two(), columns, nil)
-		assert.True(t, strings.HasPrefix(narrow, "PID    7\n       bash\npid    4026531830 A\n"), narrow)
-		assert.Contains(t, narrow, "\ntime   4026531837 A\n\nPID    4711\n       sl\\x1bp\npid    4026532000 B\n")
+		assert.True(t, strings.HasPrefix(narrow, "PID    7\n       bash\nuser   4026531835 A\npid    4026531830 A\n"), narrow)
+		assert.Contains(t, narrow, "\ntime   4026531837 A\n\nPID    4711\n       sl\\x1bp\nuser   4026531835 A\npid    4026532000 B\n")
 	}
 	long := two()
 	long[0].Command = strings.Repeat("日本", 20)
@@ -131,7 +132,7 @@ pid:[1] owned by
 
 func TestCaller(t *testing.T) {
 	all := procs.All{}
-	for _, p := range []procs.Process{{PID: 1, Command: "init"}, {PID: 2, Parent: 1, Command: "bash"},
+	for _, p := range []linux.Process{{PID: 1, Command: "init"}, {PID: 2, Parent: 1, Command: "bash"},
 		{PID: 3, Parent: 2, Command: "sudo"}, {PID: 4, Parent: 3, Command: "sudo"}, {PID: 5, Parent: 4, Command: "workshop"},
 		{PID: 6, Parent: 2, Command: "workshop"}, {PID: 7, Parent: 0, Command: "workshop"}} {
 		all[p.PID] = p

@@ -11,6 +11,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
 
@@ -74,6 +75,12 @@ const (
 	roomy = 10000 // columns of what is no terminal
 )
 
+// A row is a line of the table: its name, and a cell for each process.
+type row struct {
+	name  string
+	cells []cell
+}
+
 // table lays processes out beside each other, as many as so many columns have room for,
 // and the others beneath. Before is how the processes were, to mark what has changed; it
 // is nil if there is nothing to mark.
@@ -81,78 +88,85 @@ func table(processes []*procs.Details, columns int, before map[int]*procs.Detail
 	if columns <= 0 {
 		columns = roomy
 	}
-	rows := [][]cell{nil, nil} // the PIDs, the commands, and a row for each kind
-	for _, p := range processes {
-		pid, command := cell{strconv.Itoa(p.PID) + blank, bold}, cell{common.Printable(p.Command) + blank, bold}
-		old, ok := before[p.PID]
-		if before != nil && !ok {
-			pid = cell{strconv.Itoa(p.PID) + mark, changed}
-		}
-		if before != nil && (!ok || old.Command != p.Command) {
-			command = cell{common.Printable(p.Command) + mark, changed}
-		}
-		rows[0], rows[1] = append(rows[0], pid), append(rows[1], command)
+	rows := heads(processes, before)
+	for _, kind := range linux.Kinds {
+		rows = append(rows, row{kind.File, cells(processes, kind.File, before)})
 	}
-	for _, kind := range procs.Kinds {
-		var row []cell
-		for i, n := range letters(processes, kind) {
-			p := processes[i]
-			c := cell{"-", nil}
-			if n >= 0 {
-				c = cell{fmt.Sprintf("%d %s", p.Namespaces[kind], letter(n)), colours[n%len(colours)]}
-			}
-			if old, ok := before[p.PID]; ok && old.Namespaces[kind] != p.Namespaces[kind] {
-				c = cell{c.text + mark, changed}
-			} else {
-				c.text += blank
-			}
-			row = append(row, c)
-		}
-		rows = append(rows, row)
-	}
-
 	widths := make([]int, len(processes))
-	for i := range processes {
-		for _, row := range rows {
-			row[i].text = fit(row[i].text, columns-label-1)
-			widths[i] = max(widths[i], runewidth.StringWidth(row[i].text))
+	for _, r := range rows {
+		for i := range r.cells {
+			r.cells[i].text = fit(r.cells[i].text, columns-label-1)
+			widths[i] = max(widths[i], runewidth.StringWidth(r.cells[i].text))
 		}
 	}
 	var b strings.Builder
 	for from := 0; from < len(processes); {
-		to, used := from, label+1
-		for to < len(processes) && (to == from || used+len(space)+widths[to] <= columns) {
-			if to > from {
-				used += len(space)
-			}
-			used += widths[to]
-			to++
-		}
+		to := from + fitting(widths[from:], columns-label-1)
 		if from > 0 {
 			b.WriteString("\n")
 		}
-		for n, row := range rows {
-			name := ""
-			switch {
-			case n == 0:
-				name = "PID"
-			case n > 1:
-				name = procs.Kinds[n-2]
-			}
-			var line strings.Builder
-			for i := from; i < to; i++ {
-				text := strings.TrimRight(row[i].text, " ")
-				if i > from {
-					line.WriteString(space)
-				}
-				line.WriteString(paint(row[i].hue, text))
-				if i < to-1 {
-					line.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)))
-				}
-			}
-			fmt.Fprintf(&b, "%-*s %s\n", label, name, line.String())
+		for _, r := range rows {
+			fmt.Fprintf(&b, "%-*s %s\n", label, r.name, line(r.cells[from:to], widths[from:to]))
 		}
 		from = to
+	}
+	return b.String()
+}
+
+// heads returns the rows of the PIDs and of the commands.
+func heads(processes []*procs.Details, before map[int]*procs.Details) []row {
+	pids, commands := row{name: "PID"}, row{}
+	for _, p := range processes {
+		old, known := before[p.PID]
+		isNew := before != nil && !known
+		pids.cells = append(pids.cells, marked(strconv.Itoa(p.PID), bold, isNew))
+		commands.cells = append(commands.cells, marked(common.Printable(p.Command), bold,
+			isNew || known && old.Command != p.Command))
+	}
+	return []row{pids, commands}
+}
+
+// cells returns the namespaces of one kind, each with its letter.
+func cells(processes []*procs.Details, kind string, before map[int]*procs.Details) (cells []cell) {
+	for i, n := range letters(processes, kind) {
+		p := processes[i]
+		text, hue := "-", (*color.Color)(nil)
+		if n >= 0 {
+			text, hue = fmt.Sprintf("%d %s", p.Namespaces[kind], letter(n)), colours[n%len(colours)]
+		}
+		old, known := before[p.PID]
+		cells = append(cells, marked(text, hue, known && old.Namespaces[kind] != p.Namespaces[kind]))
+	}
+	return cells
+}
+
+func marked(text string, hue *color.Color, hasChanged bool) cell {
+	if hasChanged {
+		return cell{text + mark, changed}
+	}
+	return cell{text + blank, hue}
+}
+
+// fitting returns how many processes fit into so many columns, at least one.
+func fitting(widths []int, columns int) (n int) {
+	used := -len(space)
+	for n = range widths {
+		if used += len(space) + widths[n]; used > columns {
+			return max(n, 1)
+		}
+	}
+	return n + 1
+}
+
+// line sets cells beside each other.
+func line(cells []cell, widths []int) string {
+	var b strings.Builder
+	for i, c := range cells {
+		text := strings.TrimRight(c.text, " ")
+		b.WriteString(paint(c.hue, text))
+		if i < len(cells)-1 {
+			b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)) + space)
+		}
 	}
 	return b.String()
 }

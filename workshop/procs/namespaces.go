@@ -4,7 +4,6 @@ package procs
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -15,11 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/internal/linux"
 )
-
-// Kinds are the namespaces by their files in /proc/PID/ns, in the order in which they
-// are shown: namespaces(7).
-var Kinds = []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"}
 
 // Details are what there is to know of a process for those who may look at it.
 type Details struct {
@@ -36,12 +32,12 @@ var ErrEnded = errors.New("it has ended, and its parent has not waited for it ye
 func Inspect(pid int) (*Details, error) {
 	p := &Details{PID: pid, Namespaces: map[string]uint64{}}
 	dir := "/proc/" + strconv.Itoa(pid)
-	for _, kind := range Kinds {
-		inode, err := Namespace(pid, kind)
+	for _, kind := range linux.Kinds {
+		inode, err := linux.Namespace(pid, kind.File)
 		switch {
 		case err == nil:
-			p.Namespaces[kind] = inode
-		case errors.Is(err, unix.ENOENT) && !supported(kind): // by this kernel
+			p.Namespaces[kind.File] = inode
+		case errors.Is(err, unix.ENOENT) && !kind.Supported():
 		default:
 			return nil, Explain(pid, err)
 		}
@@ -56,44 +52,10 @@ func Inspect(pid int) (*Details, error) {
 		return nil, Explain(pid, err)
 	}
 	// NSpid has a number for each namespace that the process is in, the innermost last.
-	if numbers := strings.Fields(Field(string(status), "NSpid:")); len(numbers) > 0 {
+	if numbers := strings.Fields(linux.Field(status, "NSpid:")); len(numbers) > 0 {
 		p.Inside, _ = strconv.Atoi(numbers[len(numbers)-1])
 	}
 	return p, nil
-}
-
-func supported(kind string) bool {
-	_, err := os.Lstat("/proc/self/ns/" + kind)
-	return err == nil
-}
-
-// Namespace returns the inode number of a process's namespace.
-func Namespace(pid int, kind string) (uint64, error) {
-	target, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
-	if err != nil {
-		return 0, err
-	}
-	return parseLink(target)
-}
-
-// parseLink returns the number in "pid:[4026531836]".
-func parseLink(target string) (uint64, error) {
-	_, number, found := strings.Cut(target, ":[")
-	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
-	if !found || err != nil || !strings.HasSuffix(target, "]") {
-		return 0, fmt.Errorf("%q is no namespace", target)
-	}
-	return inode, nil
-}
-
-// Field returns the value of a line "name value" of /proc/PID/status.
-func Field(status, name string) string {
-	for line := range strings.Lines(status) {
-		if value, ok := strings.CutPrefix(line, name); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // Explain makes an error about a file in /proc/PID one about the process.

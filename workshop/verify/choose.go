@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsteps"
+	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
 
@@ -22,16 +24,16 @@ var errNone = errors.New("no process is running that a step has started")
 // those of others: on a machine of a whole class, the newest of all is mostly another
 // person's. A process that ends meanwhile isn't the one that is meant.
 func choose(all procs.All, self int) (*facts, int, error) {
-	var candidates []procs.Process
+	var candidates []linux.Process
 	rank := map[int]int{}
 	me := ownerOf(self)
 	for pid, p := range all {
-		if all[p.Parent].IsStep() && !p.IsStep() && !p.Ending && pid != self {
+		if nsteps.Is(all[p.Parent].Command) && !nsteps.Is(p.Command) && !p.Ending && pid != self {
 			candidates = append(candidates, p)
 			rank[pid] = me.rank(ownerOf(p.Parent))
 		}
 	}
-	slices.SortFunc(candidates, func(a, b procs.Process) int {
+	slices.SortFunc(candidates, func(a, b linux.Process) int {
 		return cmp.Or(cmp.Compare(rank[b.PID], rank[a.PID]), cmp.Compare(b.Start, a.Start), cmp.Compare(b.PID, a.PID))
 	})
 	for _, p := range candidates {

@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsteps"
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
 
@@ -87,74 +89,85 @@ func gather(all procs.All, self, pid int) (*facts, error) {
 	}
 	f, err := read(all, self, p)
 	// All that was read is of one process if that still is the same.
-	if now, ok := procs.Stat(pid); !ok || now.Start != p.Start || now.Ending {
+	if now, ok := linux.Stat(pid); !ok || now.Start != p.Start || now.Ending {
 		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	}
 	return f, err
 }
 
-func read(all procs.All, self int, p procs.Process) (*facts, error) {
+func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	me, err := procs.Inspect(self)
 	if err != nil {
 		return nil, err
 	}
-	it, err := procs.Inspect(p.PID)
+	process, err := procs.Inspect(p.PID)
 	if err != nil {
 		return nil, err
 	}
-	f := &facts{PID: p.PID, Inside: it.Inside, Command: it.Command,
+	f := &facts{PID: p.PID, Inside: process.Inside, Command: process.Command,
 		Namespaces: map[string]namespace{}, Unknown: map[string]string{},
-		userns: it.Namespaces["user"] != me.Namespaces["user"]}
-	host := me
-	if parent, ok := all.Step(p.PID); ok {
-		f.Step = &step{parent.PID, parent.Command}
-		if its, err := procs.Inspect(parent.PID); err == nil {
-			host = its
-		}
-	}
-	if p.IsStep() {
-		f.Child = all.Newest(func(q procs.Process) bool { return q.Parent == p.PID })
-	}
-	for kind, inode := range it.Namespaces {
+		userns: process.Namespaces["user"] != me.Namespaces["user"]}
+	host := f.relatives(all, p, me)
+	for kind, inode := range process.Namespaces {
 		f.Namespaces[kind] = namespace{inode, inode != host.Namespaces[kind]}
 	}
-	note := func(fact string, err error) {
-		if err != nil {
-			f.Unknown[fact] = err.Error()
-		}
-	}
 	if f.own("pid") {
-		note("others", f.population(all, self))
+		f.note("others", f.population(all, self))
 	}
-	note("root", f.root(host.PID))
-	note("proc", f.proc(host.PID))
+	f.note("root", f.root(host.PID))
+	f.note("proc", f.proc(host.PID))
 	if f.own("mnt") {
-		note("mounts", f.mounts(host.PID))
+		f.note("mounts", f.mounts(host.PID))
 	}
-	for kind, fact := range map[string]string{"uts": "hostname", "net": "links", "ipc": "queues"} {
-		if kind != "uts" && !f.own(kind) {
-			continue
-		}
-		seen, err := ask(kind, it, me)
+	f.inside(process, host, me)
+	return f, nil
+}
+
+// note keeps why a fact is unknown.
+func (f *facts) note(fact string, err error) {
+	if err != nil {
+		f.Unknown[fact] = err.Error()
+	}
+}
+
+// relatives notes the step that started a process, and the child of a process that is a
+// step. It returns the host: the parent of that step, or this program.
+func (f *facts) relatives(all procs.All, p linux.Process, me *procs.Details) (host *procs.Details) {
+	if nsteps.Is(p.Command) {
+		f.Child = all.Newest(func(q linux.Process) bool { return q.Parent == p.PID })
+	}
+	parent, ok := all.Step(p.PID)
+	if !ok {
+		return me
+	}
+	f.Step = &step{parent.PID, parent.Command}
+	if host, err := procs.Inspect(parent.PID); err == nil {
+		return host
+	}
+	return me
+}
+
+// inside notes what can only be seen from inside of a namespace, and the host's hostname.
+func (f *facts) inside(process, host, me *procs.Details) {
+	look := func(fact, kind string, p *procs.Details) inside {
+		seen, err := ask(kind, p, me)
 		if err == nil && seen.Error != "" {
 			err = errors.New(seen.Error)
 		}
-		note(fact, err)
-		switch kind {
-		case "uts":
-			f.Hostname, f.HostName = seen.Hostname, seen.Hostname
-		case "net":
-			f.Links = seen.Links
-		case "ipc":
-			f.Queues = seen.Queues
-		}
+		f.note(fact, err)
+		return seen
 	}
+	f.Hostname = look("hostname", "uts", process).Hostname
+	f.HostName = f.Hostname
 	if f.own("uts") {
-		seen, err := ask("uts", host, me)
-		note("hostname", err)
-		f.HostName = seen.Hostname
+		f.HostName = look("hostname", "uts", host).Hostname
 	}
-	return f, nil
+	if f.own("net") {
+		f.Links = look("links", "net", process).Links
+	}
+	if f.own("ipc") {
+		f.Queues = look("queues", "ipc", process).Queues
+	}
 }
 
 func (f *facts) own(kind string) bool { return f.Namespaces[kind].Own }
@@ -169,7 +182,7 @@ func (f *facts) population(all procs.All, self int) (hidden error) {
 		if pid == f.PID || pid == self || p.Zombie || p.Kernel {
 			continue
 		}
-		inode, err := procs.Namespace(pid, "pid")
+		inode, err := linux.Namespace(pid, "pid")
 		switch {
 		case errors.Is(err, unix.EACCES) && all.Below(pid, f.PID):
 			hidden = procs.Explain(pid, err)
@@ -215,18 +228,16 @@ func (f *facts) proc(host int) error {
 	}
 	defer unix.Close(dir)
 	var system unix.Statfs_t
-	var its, hosts unix.Stat_t
-	if err := errors.Join(unix.Fstatfs(dir, &system), unix.Fstat(dir, &its)); err != nil {
+	var st, hostSt unix.Stat_t
+	if err := errors.Join(unix.Fstatfs(dir, &system), unix.Fstat(dir, &st)); err != nil {
 		return common.Failed("stat", name, err)
 	}
-	if system.Type != unix.PROC_SUPER_MAGIC {
-		f.Proc = procNone
-		return nil
-	}
-	same := unix.Stat(file(host, "root/proc/"), &hosts) == nil && its.Dev == hosts.Dev
+	same := unix.Stat(file(host, "root/proc/"), &hostSt) == nil && st.Dev == hostSt.Dev
 	target := make([]byte, 64)
 	n, err := unix.Readlinkat(dir, "1/ns/pid", target)
 	switch {
+	case system.Type != unix.PROC_SUPER_MAGIC:
+		f.Proc = procNone
 	case same && !f.own("pid"):
 		f.Proc = procHost
 	case err == nil && string(target[:n]) == fmt.Sprintf("pid:[%d]", f.Namespaces["pid"].Inode):
@@ -254,7 +265,7 @@ func (f *facts) mounts(host int) error {
 	if !f.HostRoot && f.Root != "" {
 		root = f.Root
 	}
-	f.Mounts = compare(parseMounts(string(its)), parseMounts(string(hosts)), root)
+	f.Mounts = compare(linux.ParseMounts(string(its)), linux.ParseMounts(string(hosts)), root)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"nsteps"
 	"nsteps/workshop/output"
 )
 
@@ -179,25 +180,32 @@ func (f *facts) loUp() bool {
 	return false
 }
 
-// find returns the goal of a step, which has three names: 4, net and step4-net.
-func find(step string) (*goal, error) {
-	var known []string
-	for i, g := range goals {
-		number, short, _ := strings.Cut(strings.TrimPrefix(g.step, "step"), "-")
-		if step == number || step == short || step == g.step {
+// find returns the goal of a step (see nsteps.Find).
+func find(word string) (*goal, error) {
+	step, err := nsteps.Find(word)
+	if err != nil {
+		return nil, err
+	}
+	for i := range goals {
+		if goals[i].step == step.Name {
 			return &goals[i], nil
 		}
-		known = append(known, number+" ("+short+")")
 	}
-	return nil, fmt.Errorf("no step %q; there are %s", step, strings.Join(known, ", "))
+	return nil, fmt.Errorf("no exercise for %s", step.Name)
 }
 
-// number is that of the step and its chapter.
-func (g *goal) number() string { return g.step[len("step"):][:1] }
+// label is the shortest name of the step, the number of its chapter mostly.
+func (g *goal) label() string {
+	step, err := nsteps.Find(g.step)
+	if err != nil {
+		return g.step
+	}
+	return step.Label()
+}
 
 // verify is the command that looks at a process.
 func (g *goal) verify(pid int) command {
-	return command{"workshop", fmt.Sprintf("verify %s %d", g.number(), pid)}
+	return command{"workshop", fmt.Sprintf("verify %s %d", g.label(), pid)}
 }
 
 // What became of a check.

@@ -51,51 +51,21 @@ func run(c *cli.Context) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(seen)
 	}
-	if !c.Args().Present() {
-		return &common.UsageError{Err: errors.New("no step")}
-	}
-	g, err := find(c.Args().First())
+	g, pid, err := parse(c.Args().Slice())
 	if err != nil {
 		return &common.UsageError{Err: err}
 	}
-	pid := 0
-	for _, arg := range c.Args().Tail() {
-		if pid != 0 {
-			return &common.UsageError{Err: fmt.Errorf("one step and one PID, not %q too", arg)}
-		}
-		if pid, err = procs.ParsePID(arg); err != nil {
-			return &common.UsageError{Err: err}
-		}
-	}
-
-	all, self, err := procs.Read()
+	me := advice.Me()
+	f, err := look(g, pid, me)
 	if err != nil {
 		return err
 	}
-	me := advice.Me()
-	asked := pid != 0
-	var f *facts
-	if asked {
-		f, err = gather(all, self, pid)
-	} else {
-		f, pid, err = choose(all, self)
-	}
-	switch {
-	case err == errNone:
-		return &advice.Error{Err: err, Advice: howToStart(me, g)}
-	case denied(err):
-		return &advice.Error{Err: err, Advice: elevate(me, g, pid)}
-	case err != nil:
-		return err
-	}
 	v := g.judge(f)
-	r := report{goal: g, facts: f, verdict: v, me: me, strong: c.Bool("hint"), asked: asked}
-	text := ""
+	r := report{goal: g, facts: f, verdict: v, me: me, strong: c.Bool("hint"), asked: pid != 0}
+	columns, _ := output.Columns()
+	text := r.text(columns)
 	if c.Bool("json") {
 		text = r.json()
-	} else {
-		columns, _ := output.Columns()
-		text = r.text(columns)
 	}
 	if err := output.Write(text); err != nil {
 		return err
@@ -104,6 +74,41 @@ func run(c *cli.Context) error {
 		return cli.Exit("", 1)
 	}
 	return nil
+}
+
+// parse reads "step [pid]". The PID is 0 if there is none.
+func parse(args []string) (g *goal, pid int, err error) {
+	switch len(args) {
+	case 0:
+		return nil, 0, errors.New("no step")
+	case 1, 2:
+	default:
+		return nil, 0, fmt.Errorf("one step and one PID, not %q too", args[2])
+	}
+	if g, err = find(args[0]); err == nil && len(args) == 2 {
+		pid, err = procs.ParsePID(args[1])
+	}
+	return g, pid, err
+}
+
+// look looks at a process, or at the one that is meant if the PID is 0.
+func look(g *goal, pid int, me advice.Person) (f *facts, err error) {
+	all, self, err := procs.Read()
+	if err != nil {
+		return nil, err
+	}
+	if pid != 0 {
+		f, err = gather(all, self, pid)
+	} else {
+		f, pid, err = choose(all, self)
+	}
+	switch {
+	case err == errNone:
+		return nil, &advice.Error{Err: err, Advice: howToStart(me, g)}
+	case denied(err):
+		return nil, &advice.Error{Err: err, Advice: elevate(me, g, pid)}
+	}
+	return f, err
 }
 
 // howToStart says how to get a process to look at.

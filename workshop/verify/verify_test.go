@@ -4,9 +4,6 @@ package verify
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -18,35 +15,28 @@ import (
 
 	"nsteps"
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/procs"
 )
 
 // There is a goal for each step, in their order.
 func TestGoals(t *testing.T) {
-	files, err := fs.Glob(nsteps.Sources, "step*/main.go")
-	require.NoError(t, err)
-	require.Len(t, goals, len(files))
-	for i, file := range files {
-		step := path.Dir(file)
-		assert.Equal(t, step, goals[i].step)
-		for _, name := range []string{step, step[4:5], step[6:]} {
-			g, err := find(name)
-			require.NoError(t, err, name)
-			assert.Equal(t, step, g.step)
-		}
-		assert.Equal(t, fmt.Sprintf("verify %d 42", i+1), goals[i].verify(42).args)
-		for _, c := range goals[i].checks {
+	require.Len(t, goals, len(nsteps.Steps))
+	for i, step := range nsteps.Steps {
+		g, err := find(step.Short)
+		require.NoError(t, err)
+		assert.Equal(t, &goals[i], g)
+		assert.Equal(t, "verify "+step.Label()+" 42", g.verify(42).args)
+		for _, c := range g.checks {
 			assert.NotEmpty(t, c.text)
 			assert.NotEmpty(t, c.hint)
 			assert.NotEmpty(t, c.then.args)
 			assert.NotContains(t, c.hint, c.then.args, "a hint doesn't name the command")
 		}
 	}
-	for _, name := range []string{"", "0", "7", "step1", "step1-", "PID", "1 ", "step1-pid/"} {
-		_, err := find(name)
-		assert.ErrorContains(t, err, "there are 1 (pid), 2 (mnt), 3 (uts), 4 (net), 5 (ipc), 6 (chroot)")
-	}
+	_, err := find("7")
+	assert.ErrorContains(t, err, "there are 1 (pid), 2 (mnt)")
 }
 
 // container returns facts that all goals apply to, but for what change does to them.
@@ -57,7 +47,7 @@ func container(change func(*facts)) *facts {
 			Shared: []string{}},
 		Hostname: "box", HostName: "host", Links: []link{{"lo", true}},
 		Queues: &queues{SystemV: 1, POSIX: []string{}}, Unknown: map[string]string{}}
-	for i, kind := range procs.Kinds {
+	for i, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
 		f.Namespaces[kind] = namespace{4026532280 + uint64(i), slices.Contains([]string{"pid", "mnt", "uts", "net", "ipc"}, kind)}
 	}
 	if change != nil {
@@ -191,15 +181,13 @@ bad line
 // The host receives from a group that it is a slave of.
 func TestCompareSlave(t *testing.T) {
 	inside, host := "27 1 254:0 / / rw shared:1 - ext4 x rw\n", "27 1 254:0 / / rw master:1 - ext4 x rw\n"
-	assert.Equal(t, []string{"/"}, compare(parseMounts(inside), parseMounts(host), "/").Shared)
-	assert.Empty(t, compare(parseMounts(host), parseMounts(inside), "/").Shared)
+	assert.Equal(t, []string{"/"}, compare(linux.ParseMounts(inside), linux.ParseMounts(host), "/").Shared)
+	assert.Empty(t, compare(linux.ParseMounts(host), linux.ParseMounts(inside), "/").Shared)
 }
 
 func TestCompare(t *testing.T) {
-	host := parseMounts(hostMounts)
+	host := linux.ParseMounts(hostMounts)
 	require.Len(t, host, 4)
-	assert.Equal(t, mount{Point: "/my disk", Type: "tmpfs", device: "0:27", root: "/"}, host[2])
-	assert.Equal(t, mount{Point: "/data", Type: "ext4", device: "254:0", root: "/srv", group: "9", master: "1"}, host[3])
 	private := strings.NewReplacer(" shared:5", "", " shared:1", "", " shared:9", "").Replace(hostMounts)
 	for name, test := range map[string]struct {
 		mounts, root string
@@ -221,7 +209,7 @@ func TestCompare(t *testing.T) {
 		"nothing":     {"", "/", nil, nil},
 		"without any": {"31 27 0:27 / /disk rw -\n", "/", nil, nil},
 	} {
-		c := compare(parseMounts(test.mounts), host, test.root)
+		c := compare(linux.ParseMounts(test.mounts), host, test.root)
 		var own, shared []string
 		for _, m := range c.Own {
 			own = append(own, m.Point)
@@ -230,10 +218,6 @@ func TestCompare(t *testing.T) {
 		assert.Equal(t, test.own, own, name)
 		assert.Equal(t, test.shared, shared, name)
 	}
-}
-
-func TestUnescape(t *testing.T) {
-	assert.Equal(t, "a b\tc\nd#e\\f\\g", unescape.Replace(`a\040b\011c\012d\043e\134f\g`))
 }
 
 // What a person has to type depends on who that is, and on how the process was started.
@@ -364,12 +348,12 @@ func TestGather(t *testing.T) {
 	require.NoError(t, err)
 	p := all[self]
 	for name, test := range map[string]struct {
-		change func(*procs.Process)
+		change func(*linux.Process)
 		want   error
 	}{
-		"ended, and the PID is another's": {func(p *procs.Process) { p.Start-- }, errMeanwhile},
-		"a zombie":                        {func(p *procs.Process) { p.Zombie = true }, procs.ErrEnded},
-		"of the kernel":                   {func(p *procs.Process) { p.Kernel = true }, errKernel},
+		"ended, and the PID is another's": {func(p *linux.Process) { p.Start-- }, errMeanwhile},
+		"a zombie":                        {func(p *linux.Process) { p.Zombie = true }, procs.ErrEnded},
+		"of the kernel":                   {func(p *linux.Process) { p.Kernel = true }, errKernel},
 	} {
 		changed := p
 		test.change(&changed)

@@ -10,9 +10,9 @@ import (
 	"github.com/fatih/color"
 
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
-	"nsteps/workshop/procs"
 )
 
 // A report is what a person gets to read.
@@ -57,7 +57,7 @@ func (r *report) text(columns int) string {
 			indent(strings.Repeat(" ", 2+label), text, columns)[2+label:])
 	}
 	end := verdicts[r.verdict.Result]
-	title := indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.number(), r.title, end), columns)
+	title := indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.label(), r.title, end), columns)
 	if start, ok := strings.CutSuffix(title, end); ok { // it isn't broken
 		title = start + hues[r.verdict.Result].Sprint(end)
 	}
@@ -84,7 +84,7 @@ func (r *report) text(columns int) string {
 
 // again is the command that asks for the stronger hint.
 func (r *report) again() command {
-	args := "verify -H " + r.number()
+	args := "verify -H " + r.label()
 	if r.asked {
 		args += fmt.Sprintf(" %d", r.facts.PID)
 	}
@@ -113,40 +113,21 @@ func (f *facts) headline() string {
 	return line + fmt.Sprintf("started by %s (%d)", common.Printable(f.Step.Name), f.Step.PID)
 }
 
+const hosts = "the host's"
+
 // lines are the facts, each with a name.
-func (f *facts) lines() [][2]string {
-	const hosts = "the host's"
-	var own, shared []string
-	for _, kind := range procs.Kinds {
-		switch ns, ok := f.Namespaces[kind]; {
-		case ok && ns.Own:
-			own = append(own, fmt.Sprintf("%s:[%d]", kind, ns.Inode))
-		case ok:
-			shared = append(shared, kind)
-		}
-	}
-	lines := [][2]string{
-		{"own", cmp.Or(strings.Join(own, " "), "none")},
-		{"shared", cmp.Or(strings.Join(shared, " "), "none")},
-	}
+func (f *facts) lines() (lines [][2]string) {
+	own, shared := f.kinds()
 	add := func(name, fact, text string) {
 		if err := f.Unknown[fact]; err != "" {
 			text = strings.TrimPrefix(text+", "+err, ", ")
 		}
 		lines = append(lines, [2]string{name, text})
 	}
-
+	add("own", "", own)
+	add("shared", "", shared)
 	if f.own("pid") {
-		text := fmt.Sprintf("PID %d", f.Inside)
-		switch {
-		case f.Others > 1:
-			text += fmt.Sprintf(", with %d others", f.Others)
-		case f.Others == 1:
-			text += ", with 1 other"
-		case f.Unknown["others"] == "":
-			text += ", alone"
-		}
-		add("inside", "others", text)
+		add("inside", "others", f.describeInside())
 	}
 	root := f.Root
 	if f.HostRoot {
@@ -155,45 +136,84 @@ func (f *facts) lines() [][2]string {
 	add("root", "root", root)
 	add("/proc", "proc", map[string]string{procOwn: "of its PID namespace", procHost: hosts,
 		procOther: "of another PID namespace", procNone: "none"}[f.Proc])
-	text := hosts
-	if m := f.Mounts; m != nil {
-		var added []string
-		for _, o := range m.Own {
-			added = append(added, o.Point+" ("+o.Type+")")
-		}
-		text = fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(output.List(added, " "), "none"))
-		if len(m.Shared) > 0 {
-			text += ", in a peer group with the host's are " + output.List(m.Shared, " ")
-		}
-	} else if f.own("mnt") {
-		text = ""
+	add("mounts", "mounts", f.describeMounts())
+	add("hostname", "hostname", f.describeHostname())
+	add("links", "links", f.describeLinks())
+	queues := hosts
+	if f.own("ipc") {
+		queues = f.Queues.String()
 	}
-	add("mounts", "mounts", text)
-	switch text = f.Hostname; {
-	case f.Unknown["hostname"] != "":
-		text = ""
-	case !f.own("uts"):
-		text += " (" + hosts + ")"
-	case f.HostName != text:
-		text += " (the host's is " + f.HostName + ")"
-	}
-	add("hostname", "hostname", text)
-	if text = hosts; f.own("net") {
-		var links []string
-		for _, l := range f.Links {
-			links = append(links, l.Name+map[bool]string{true: " up", false: " down"}[l.Up])
-		}
-		text = ""
-		if f.Links != nil {
-			text = cmp.Or(strings.Join(links, ", "), "none")
-		}
-	}
-	add("links", "links", text)
-	if text = hosts; f.own("ipc") {
-		text = f.Queues.String()
-	}
-	add("queues", "queues", text)
+	add("queues", "queues", queues)
 	return lines
+}
+
+// kinds lists the namespaces of its own, with their inodes, and those that it shares.
+func (f *facts) kinds() (own, shared string) {
+	for _, kind := range linux.Kinds {
+		switch ns, ok := f.Namespaces[kind.File]; {
+		case ok && ns.Own:
+			own += fmt.Sprintf(" %s:[%d]", kind.File, ns.Inode)
+		case ok:
+			shared += " " + kind.File
+		}
+	}
+	return cmp.Or(strings.TrimSpace(own), "none"), cmp.Or(strings.TrimSpace(shared), "none")
+}
+
+func (f *facts) describeInside() string {
+	text := fmt.Sprintf("PID %d", f.Inside)
+	switch {
+	case f.Others > 0:
+		text += ", with " + output.Count(f.Others, "other", "others")
+	case f.Unknown["others"] == "":
+		text += ", alone"
+	}
+	return text
+}
+
+func (f *facts) describeMounts() string {
+	m := f.Mounts
+	switch {
+	case m == nil && f.own("mnt"):
+		return ""
+	case m == nil:
+		return hosts
+	}
+	var own []string
+	for _, o := range m.Own {
+		own = append(own, o.Point+" ("+o.Type+")")
+	}
+	text := fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(output.List(own, " "), "none"))
+	if len(m.Shared) > 0 {
+		text += ", in a peer group with the host's are " + output.List(m.Shared, " ")
+	}
+	return text
+}
+
+func (f *facts) describeHostname() string {
+	switch {
+	case f.Unknown["hostname"] != "":
+		return ""
+	case !f.own("uts"):
+		return f.Hostname + " (" + hosts + ")"
+	case f.HostName != f.Hostname:
+		return f.Hostname + " (the host's is " + f.HostName + ")"
+	}
+	return f.Hostname
+}
+
+func (f *facts) describeLinks() string {
+	switch {
+	case !f.own("net"):
+		return hosts
+	case f.Links == nil:
+		return ""
+	}
+	var links []string
+	for _, l := range f.Links {
+		links = append(links, l.Name+map[bool]string{true: " up", false: " down"}[l.Up])
+	}
+	return cmp.Or(strings.Join(links, ", "), "none")
 }
 
 func (q *queues) String() string {

@@ -1,0 +1,88 @@
+//go:build linux
+
+package linux
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Kind is a kind of namespace: its flag for clone(2), that flag's name, and its file in
+// /proc/PID/ns.
+type Kind struct {
+	Flag       uintptr
+	Name, File string
+}
+
+// Kinds are all kinds of namespaces (see namespaces(7)). The USER namespace is first, and
+// has to stay there: whoever enters several gets the privilege for the others from it.
+var Kinds = []Kind{
+	{unix.CLONE_NEWUSER, "CLONE_NEWUSER", "user"},
+	{unix.CLONE_NEWPID, "CLONE_NEWPID", "pid"},
+	{unix.CLONE_NEWNS, "CLONE_NEWNS", "mnt"},
+	{unix.CLONE_NEWUTS, "CLONE_NEWUTS", "uts"},
+	{unix.CLONE_NEWNET, "CLONE_NEWNET", "net"},
+	{unix.CLONE_NEWIPC, "CLONE_NEWIPC", "ipc"},
+	{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup"},
+	{unix.CLONE_NEWTIME, "CLONE_NEWTIME", "time"},
+}
+
+// Supported reports whether this kernel has such namespaces.
+func (k Kind) Supported() bool {
+	_, err := os.Lstat("/proc/self/ns/" + k.File)
+	return err == nil
+}
+
+// FlagNames returns the names of CLONE_NEW flags, for example "CLONE_NEWPID|CLONE_NEWNS".
+func FlagNames(flags uintptr) string {
+	var names []string
+	for _, k := range Kinds {
+		if flags&k.Flag != 0 {
+			names = append(names, k.Name)
+		}
+	}
+	return strings.Join(names, "|")
+}
+
+// Namespace returns the inode number of a process's namespace, by its file in
+// /proc/PID/ns. Its error is an *fs.PathError: ENOENT for a process that is ending.
+func Namespace(pid int, file string) (inode uint64, err error) {
+	target, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, file))
+	if err != nil {
+		return 0, err
+	}
+	return parseLink(target)
+}
+
+// parseLink returns the number in "pid:[4026531836]".
+func parseLink(target string) (uint64, error) {
+	_, number, found := strings.Cut(target, ":[")
+	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
+	if !found || err != nil || !strings.HasSuffix(target, "]") {
+		return 0, fmt.Errorf("%q is no namespace", target)
+	}
+	return inode, nil
+}
+
+// InInitialUser reports whether this process is in the initial USER namespace, in which root
+// is root of the machine. It asks its map of user IDs, which no other can have: 0 to
+// 4294967294 are themselves (see user_namespaces(7)).
+func InInitialUser() bool {
+	uids, err := os.ReadFile("/proc/self/uid_map")
+	return err == nil && isInitialMap(string(uids))
+}
+
+func isInitialMap(uids string) bool {
+	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
+}
+
+// InInitialPID reports whether this process is in the initial PID namespace. The number is
+// the kernel's PROC_PID_INIT_INO.
+func InInitialPID() bool {
+	link, err := os.Readlink("/proc/self/ns/pid")
+	return err == nil && link == "pid:[4026531836]"
+}

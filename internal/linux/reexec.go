@@ -1,0 +1,166 @@
+//go:build linux
+
+package linux
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Reexec is how this program is started again in namespaces of another process. Package
+// exec can't do that: it enters nothing, and a Go program may not enter a USER or TIME
+// namespace itself, since only a process of a single thread may (see setns(2)), and a Go
+// program has several from its start. A copy made by fork(2) has one.
+type Reexec struct {
+	Enter   []int   // descriptors of namespaces, at most 8, the USER namespace first
+	Unshare uintptr // CLONE_NEW flags of new namespaces, after that
+	Stdout  int     // the descriptor that becomes its stdout
+}
+
+// Run starts this program with these arguments, and waits for its end. All signals are
+// blocked in it, except SIGKILL, which it gets when this process ends. If it doesn't come
+// to execve(2), the operation says what failed: "clone", "setns", "unshare" or "execve".
+func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string, err error) {
+	argv, err := syscall.SlicePtrFromStrings(append(os.Args[:1:1], args...))
+	if err != nil {
+		return 0, "execve", err
+	}
+	envv, err := syscall.SlicePtrFromStrings(append(os.Environ(), "GOMAXPROCS=1"))
+	if err != nil {
+		return 0, "execve", err
+	}
+	path, err := unix.BytePtrFromString("/proc/self/exe")
+	if err != nil {
+		return 0, "execve", err
+	}
+	f := fork{count: len(r.Enter), unshare: r.Unshare, stdout: uintptr(r.Stdout),
+		path: path, argv: &argv[0], envv: &envv[0]}
+	for i, fd := range r.Enter {
+		f.enter[i] = uintptr(fd)
+	}
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return 0, "clone", err
+	}
+	defer unix.Close(pipe[0])
+	f.report = uintptr(pipe[1])
+	pid, err := f.start()
+	unix.Close(pipe[1])
+	if err != nil {
+		return 0, "clone", err
+	}
+	var failed failure
+	n, _ := retry(func() (int, error) { return unix.Read(pipe[0], failed[:]) })
+	_, err = retry(func() (int, error) { return unix.Wait4(pid, &status, 0, nil) })
+	runtime.KeepAlive(&f)
+	if n == len(failed) {
+		return status, stages[failed[0]], unix.Errno(failed[1])
+	}
+	return status, "wait", err
+}
+
+func retry(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// maxEnter is how many namespaces there are of one process.
+const maxEnter = 8
+
+// A fork is what the copy of this process needs, prepared before there is one.
+type fork struct {
+	enter      [maxEnter]uintptr
+	count      int
+	unshare    uintptr
+	stdout     uintptr
+	report     uintptr // the pipe for a failure, which execve(2) closes
+	path       *byte
+	argv, envv **byte
+}
+
+// A failure is what the copy reports if it doesn't come to execve(2): the stage, and the
+// errno.
+type failure [2]byte
+
+const (
+	stageSetns = iota
+	stageUnshare
+	stageExecve
+)
+
+var stages = [256]string{"setns", "unshare", "execve"}
+
+// start forks. No handler of the Go runtime may run in the copy, which has no threads of the
+// runtime, so all signals are blocked from before clone(2). The thread is locked, since
+// PDEATHSIG comes when the thread ends that cloned (see PR_SET_PDEATHSIG(2const)).
+func (f *fork) start() (pid int, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, mask unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &mask); err != nil {
+		return 0, err
+	}
+	child, errno := f.clone()
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
+		return 0, err
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(child), nil
+}
+
+// clone is fork(2), and in the copy setns(2), unshare(2) and execve(2). The copy has the
+// one thread that called clone: a lock that another thread held is never released in there,
+// and nobody collects garbage. So it makes raw system calls and nothing else: no allocation,
+// no growth of the stack (go:nosplit), no call into the race detector (go:norace), no
+// preemption point. The memory is a copy, without CLONE_VM: with it, kernels up to 6.1
+// refuse a TIME namespace (EINVAL).
+//
+//go:norace
+//go:nosplit
+func (f *fork) clone() (pid uintptr, errno unix.Errno) {
+	pid, _, errno = unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if errno != 0 || pid != 0 {
+		return pid, errno
+	}
+	var failed failure
+	for i := 0; i < f.count && errno == 0; i++ {
+		_, _, errno = unix.RawSyscall(unix.SYS_SETNS, f.enter[i&(maxEnter-1)], 0, 0)
+	}
+	if errno == 0 && f.unshare != 0 {
+		failed[0] = stageUnshare
+		_, _, errno = unix.RawSyscall(unix.SYS_UNSHARE, f.unshare, 0, 0)
+	}
+	if errno == 0 {
+		failed[0] = stageExecve
+		_, _, _ = unix.RawSyscall(unix.SYS_DUP3, f.stdout, 1, 0)
+		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
+		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
+			uintptr(unsafe.Pointer(f.argv)), uintptr(unsafe.Pointer(f.envv)))
+	}
+	failed[1] = byte(errno)
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, f.report, uintptr(unsafe.Pointer(&failed)), unsafe.Sizeof(failed))
+	for { // nothing of Go may run here, so nothing returns
+		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
+	}
+}
+
+// HasSysAdmin reports whether CAP_SYS_ADMIN is effective, in this process's own USER
+// namespace. It asks capget(2), which needs no /proc.
+func HasSysAdmin() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&header, &data[0])
+	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}

@@ -1,0 +1,71 @@
+package nsteps
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// A Step is a program that teaches something, and has a chapter of its own.
+type Step struct {
+	Number  int    // of the step and its chapter; 0 if it has a name only
+	Short   string // what it teaches, for example "net"
+	Name    string // of the program, for example "step4-net"
+	Dir     string // of its sources, for example "step4-net" or "beyond/step7-user"
+	Base    string // name of the step that it adds something to, "" if there is none
+	Chapter string // page in docs, without ".md"
+}
+
+// Steps are all of them, in the order in which they are read. Whatever is said of each step
+// is said by going through this list: a new step is a directory, a chapter and an entry here.
+var Steps = []Step{
+	{1, "pid", "step1-pid", "step1-pid", "", "1-pid"},
+	{2, "mnt", "step2-mnt", "step2-mnt", "step1-pid", "2-mnt"},
+	{3, "uts", "step3-uts", "step3-uts", "step2-mnt", "3-uts"},
+	{4, "net", "step4-net", "step4-net", "step3-uts", "4-net"},
+	{5, "ipc", "step5-ipc", "step5-ipc", "step4-net", "5-ipc"},
+	{6, "chroot", "step6-chroot", "step6-chroot", "step5-ipc", "6-chroot"},
+}
+
+// Find returns a step by its number, short name or name: "4", "net" or "step4-net". Its
+// error lists what there is.
+func Find(word string) (Step, error) {
+	var known []string
+	for _, s := range Steps {
+		if word == s.Label() || word == s.Short || word == s.Name {
+			return s, nil
+		}
+		known = append(known, s.Label()+" ("+s.Short+")")
+	}
+	return Step{}, fmt.Errorf("no step %q; there are %s", word, strings.Join(known, ", "))
+}
+
+// Label is the shortest name of a step: "4", or the name of a step without a number.
+func (s Step) Label() string {
+	if s.Number == 0 {
+		return s.Name
+	}
+	return strconv.Itoa(s.Number)
+}
+
+// Source is the name of its main.go in Sources.
+func (s Step) Source() string { return s.Dir + "/main.go" }
+
+// Names returns the names of all steps.
+func Names() (names []string) {
+	for _, s := range Steps {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Is reports whether a process is a step by its command. The kernel cuts that at 15 bytes:
+// proc_pid_comm(5).
+func Is(comm string) bool {
+	for _, s := range Steps {
+		if comm == s.Name[:min(len(s.Name), 15)] {
+			return true
+		}
+	}
+	return false
+}
