@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
-	"github.com/fatih/color"
 	"github.com/urfave/cli/v2"
 
 	"nsteps"
@@ -132,27 +131,20 @@ func renumber(hunks []*udiff.Hunk) {
 	}
 }
 
-var (
-	bold   = color.New(color.Bold)
-	cyan   = color.New(color.FgCyan)
-	red    = color.New(color.FgRed)
-	green  = color.New(color.FgGreen)
-	faint  = color.New(color.Faint)
-	colour = map[udiff.OpKind]*color.Color{udiff.Delete: red, udiff.Insert: green}
-)
+var colours = map[udiff.OpKind]*output.Colour{udiff.Delete: output.Red, udiff.Insert: output.Green}
 
 // writeUnified colours the lines of a unified diff, which the library writes.
 func writeUnified(w io.Writer, d udiff.UnifiedDiff) {
 	for i, line := range strings.Split(strings.TrimSuffix(d.String(), "\n"), "\n") {
 		switch {
 		case i < 2: // the names of the files
-			line = bold.Sprint(line)
+			line = output.Bold.Sprint(line)
 		case strings.HasPrefix(line, "@@"):
-			line = cyan.Sprint(line)
+			line = output.Cyan.Sprint(line)
 		case strings.HasPrefix(line, "-"):
-			line = red.Sprint(line)
+			line = output.Red.Sprint(line)
 		case strings.HasPrefix(line, "+"):
-			line = green.Sprint(line)
+			line = output.Green.Sprint(line)
 		}
 		fmt.Fprintln(w, line)
 	}

@@ -9,17 +9,20 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/mattn/go-runewidth"
+
+	"nsteps/workshop/output"
 )
 
 // A side is one of the two halves of a row. Number is the line's in its file, 0 where
-// there is none: beside a line that the other file hasn't, or in the rest of a long one.
+// there is none: beside a line that the other file doesn't have, or in the rest of a long
+// line.
 type side struct {
 	number int
 	text   string
 	kind   udiff.OpKind
 }
 
-// A row stands beside each other: before and after.
+// A row is a line before and a line after, beside each other.
 type row [2]side
 
 // rows pairs the lines of a hunk. What goes stands beside what comes in its place.
@@ -55,7 +58,7 @@ func wrap(r row, columns int) (rows []row) {
 		var part row
 		for half := range r {
 			s := &r[half]
-			part[half] = side{kind: s.kind, text: cut(s.text, columns)}
+			part[half] = side{kind: s.kind, text: output.Cut(s.text, columns)}
 			s.text = s.text[len(part[half].text):]
 			if first {
 				part[half].number = s.number
@@ -64,18 +67,6 @@ func wrap(r row, columns int) (rows []row) {
 		rows = append(rows, part)
 	}
 	return rows
-}
-
-// cut returns the start of a text that fits into so many columns, at least a character.
-func cut(text string, columns int) string {
-	width := 0
-	for i, r := range text {
-		width += runewidth.RuneWidth(r)
-		if width > columns && i > 0 {
-			return text[:i]
-		}
-	}
-	return text
 }
 
 // gutter is what a row takes besides the texts: two numbers of 4 columns, two signs,
@@ -88,10 +79,10 @@ func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
 	write := func(before, after string) {
 		fmt.Fprintln(w, strings.TrimRight(before+" │ "+after, " "))
 	}
-	write(bold.Sprint(runewidth.FillRight(cut(d.From, half+7), half+7)), bold.Sprint(cut(d.To, half+7)))
+	write(output.Bold.Sprint(runewidth.FillRight(output.Cut(d.From, half+7), half+7)), output.Bold.Sprint(output.Cut(d.To, half+7)))
 	for _, hunk := range d.Hunks {
 		rule := strings.Repeat("─", half+7)
-		fmt.Fprintln(w, faint.Sprint(rule+"─┼─"+rule))
+		fmt.Fprintln(w, output.Faint.Sprint(rule+"─┼─"+rule))
 		for _, r := range rows(hunk) {
 			for _, part := range wrap(r, half) {
 				write(format(part[0], half), format(part[1], half))
@@ -109,8 +100,8 @@ func format(s side, columns int) string {
 	}
 	text := sign + " " + s.text
 	padding := strings.Repeat(" ", max(0, columns-runewidth.StringWidth(s.text)))
-	if c := colour[s.kind]; c != nil && (s.number > 0 || s.text != "") {
-		text = c.Sprint(text)
+	if s.number > 0 || s.text != "" {
+		text = output.Paint(colours[s.kind], text)
 	}
-	return faint.Sprint(number) + " " + text + padding
+	return output.Faint.Sprint(number) + " " + text + padding
 }

@@ -7,32 +7,16 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fatih/color"
 	"github.com/mattn/go-runewidth"
 
 	"nsteps/common"
 	"nsteps/internal/linux"
+	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
 
 // colours tell the letters apart, beside the letters themselves. The first is none.
-var colours = []*color.Color{
-	nil, color.New(color.FgGreen), color.New(color.FgYellow), color.New(color.FgCyan),
-	color.New(color.FgMagenta), color.New(color.FgBlue), color.New(color.FgRed),
-}
-
-var (
-	bold    = color.New(color.Bold)
-	changed = color.New(color.ReverseVideo)
-)
-
-// paint is for a colour that may be none.
-func paint(c *color.Color, text string) string {
-	if c == nil {
-		return text
-	}
-	return c.Sprint(text)
-}
+var colours = []*output.Colour{nil, output.Green, output.Yellow, output.Cyan, output.Magenta, output.Blue, output.Red}
 
 // letters gives each process the letter of its namespace of one kind, as 0 for A: equal
 // namespaces have equal letters, and that of the first process is A. It is -1 where the
@@ -64,7 +48,7 @@ func letter(n int) string {
 // A cell is what stands at one place of the table.
 type cell struct {
 	text string
-	hue  *color.Color
+	hue  *output.Colour
 }
 
 const (
@@ -119,8 +103,8 @@ func heads(processes []*procs.Details, before map[int]*procs.Details) []row {
 	for _, p := range processes {
 		old, known := before[p.PID]
 		isNew := before != nil && !known
-		pids.cells = append(pids.cells, marked(strconv.Itoa(p.PID), bold, isNew))
-		commands.cells = append(commands.cells, marked(common.Printable(p.Command), bold,
+		pids.cells = append(pids.cells, marked(strconv.Itoa(p.PID), output.Bold, isNew))
+		commands.cells = append(commands.cells, marked(common.Printable(p.Command), output.Bold,
 			isNew || known && old.Command != p.Command))
 	}
 	return []row{pids, commands}
@@ -130,7 +114,7 @@ func heads(processes []*procs.Details, before map[int]*procs.Details) []row {
 func cells(processes []*procs.Details, kind string, before map[int]*procs.Details) (cells []cell) {
 	for i, n := range letters(processes, kind) {
 		p := processes[i]
-		text, hue := "-", (*color.Color)(nil)
+		text, hue := "-", (*output.Colour)(nil)
 		if n >= 0 {
 			text, hue = fmt.Sprintf("%d %s", p.Namespaces[kind], letter(n)), colours[n%len(colours)]
 		}
@@ -140,9 +124,9 @@ func cells(processes []*procs.Details, kind string, before map[int]*procs.Detail
 	return cells
 }
 
-func marked(text string, hue *color.Color, hasChanged bool) cell {
+func marked(text string, hue *output.Colour, hasChanged bool) cell {
 	if hasChanged {
-		return cell{text + mark, changed}
+		return cell{text + mark, output.Reversed}
 	}
 	return cell{text + blank, hue}
 }
@@ -163,7 +147,7 @@ func line(cells []cell, widths []int) string {
 	var b strings.Builder
 	for i, c := range cells {
 		text := strings.TrimRight(c.text, " ")
-		b.WriteString(paint(c.hue, text))
+		b.WriteString(output.Paint(c.hue, text))
 		if i < len(cells)-1 {
 			b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)) + space)
 		}

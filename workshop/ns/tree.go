@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fatih/color"
+	"github.com/mattn/go-runewidth"
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
@@ -80,7 +80,7 @@ func inodeOf(fd int) uint64 {
 // An item is an entry of a tree that is drawn.
 type item struct {
 	text     string
-	hue      *color.Color
+	hue      *output.Colour
 	children []*item
 }
 
@@ -92,7 +92,7 @@ func tree(nodes []*node, processes []*procs.Details, columns int, before map[int
 		if kind == "user" {
 			b.WriteString("\n")
 		}
-		b.WriteString(bold.Sprint(strings.ToUpper(kind)+" namespaces") + "\n")
+		b.WriteString(output.Bold.Sprint(strings.ToUpper(kind)+" namespaces") + "\n")
 		for _, root := range items(nodes, processes, kind, 0, before) {
 			draw(&b, root, "", "", columns)
 		}
@@ -107,7 +107,7 @@ func items(nodes []*node, processes []*procs.Details, kind string, parent uint64
 		if n.Kind != kind || n.Parent != parent {
 			continue
 		}
-		i := &item{text: fmt.Sprintf("%s:[%d]", n.Kind, n.Inode), hue: bold}
+		i := &item{text: fmt.Sprintf("%s:[%d]", n.Kind, n.Inode), hue: output.Bold}
 		if n.Userns != 0 {
 			i.text += fmt.Sprintf(" owned by user %d", n.Userns)
 		}
@@ -133,7 +133,7 @@ func describe(p *procs.Details, kind string, before map[int]*procs.Details) *ite
 	}
 	if old, ok := before[p.PID]; before != nil && (!ok || old.Command != p.Command ||
 		old.Namespaces[kind] != p.Namespaces[kind]) {
-		i.text, i.hue = i.text+mark, changed
+		i.text, i.hue = i.text+mark, output.Reversed
 	}
 	return i
 }
@@ -142,7 +142,7 @@ func describe(p *procs.Details, kind string, before map[int]*procs.Details) *ite
 func draw(b *strings.Builder, i *item, prefix, below string, columns int) {
 	room := 0
 	if columns > 0 {
-		room = max(10, columns-len([]rune(prefix)))
+		room = max(10, columns-runewidth.StringWidth(prefix))
 	}
 	bar := ""
 	if len(i.children) > 0 {
@@ -152,7 +152,7 @@ func draw(b *strings.Builder, i *item, prefix, below string, columns int) {
 		if n > 0 {
 			prefix = below + bar
 		}
-		b.WriteString(prefix + paint(i.hue, line) + "\n")
+		b.WriteString(prefix + output.Paint(i.hue, line) + "\n")
 	}
 	for n, child := range i.children {
 		if n < len(i.children)-1 {

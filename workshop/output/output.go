@@ -27,6 +27,19 @@ func Columns() (columns int, terminal bool) {
 	return int(size.Col), true
 }
 
+// Prose is how many columns a line of prose has at most, where there is room for more or
+// no terminal.
+const Prose = 80
+
+// ProseColumns returns the columns for lines of prose.
+func ProseColumns() int {
+	columns, _ := Columns()
+	if columns <= 0 {
+		return Prose
+	}
+	return min(columns, Prose)
+}
+
 // Write writes a text to stdout.
 func Write(text string) error {
 	if _, err := os.Stdout.WriteString(text); err != nil {
@@ -75,7 +88,7 @@ func JSON(value any) (string, error) {
 	return escaped.String(), nil
 }
 
-// Fill breaks a text into lines of at most so many columns, or as its words are long.
+// Fill breaks a text into lines of at most so many columns; longer words stay whole.
 func Fill(text string, columns int) string {
 	if columns <= 0 {
 		return text
@@ -94,4 +107,22 @@ func Fill(text string, columns int) string {
 		line = joined
 	}
 	return strings.Join(append(lines, line), "\n")
+}
+
+// Indent breaks a text into lines of at most so many columns, all of them behind a prefix.
+func Indent(prefix, text string, columns int) string {
+	lines := Fill(text, max(columns-runewidth.StringWidth(prefix), 1))
+	return prefix + strings.ReplaceAll(lines, "\n", "\n"+prefix)
+}
+
+// Cut returns the start of a text that fits into so many columns, at least a character.
+func Cut(text string, columns int) string {
+	width := 0
+	for i, r := range text {
+		width += runewidth.RuneWidth(r)
+		if width > columns && i > 0 {
+			return text[:i]
+		}
+	}
+	return text
 }

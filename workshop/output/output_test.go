@@ -16,6 +16,15 @@ func TestFill(t *testing.T) {
 	assert.Equal(t, "a bc\ndefghi\nj", Fill("a bc defghi j", 4))
 	assert.Equal(t, "a b c", Fill("a b c", 0))
 	assert.Equal(t, "", Fill("", 4))
+	assert.Equal(t, "日本\n日本", Fill("日本 日本", 8), "a character may have two columns")
+	assert.Equal(t, "  a bc\n  defghi\n  j", Indent("  ", "a bc defghi j", 6))
+	assert.Equal(t, "  a\n  b", Indent("  ", "a b", 1))
+}
+
+func TestCut(t *testing.T) {
+	assert.Equal(t, "é日", Cut("é日x", 3))
+	assert.Equal(t, "日", Cut("日本", 1), "too narrow: a character")
+	assert.Equal(t, "", Cut("", 3))
 }
 
 func TestList(t *testing.T) {

@@ -62,8 +62,7 @@ func run(c *cli.Context) error {
 	}
 	v := g.judge(f)
 	r := report{goal: g, facts: f, verdict: v, me: me, strong: c.Bool("hint"), asked: pid != 0}
-	columns, _ := output.Columns()
-	text := r.text(columns)
+	text := r.text(output.ProseColumns())
 	if c.Bool("json") {
 		text = r.json()
 	}

@@ -17,6 +17,7 @@ import (
 	"nsteps/common"
 	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
+	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
 
@@ -272,7 +273,7 @@ goal of chapter 4, NET: not yet
   hint: A new NET namespace has one link, and that is down: ip link, inside,
     shows it.
   more: workshop verify -H 4 4706
-`, r.text(0))
+`, r.text(output.Prose))
 	r.strong = true
 	narrow := r.text(20)
 	assert.True(t, strings.HasPrefix(narrow, `process 4706, bash,

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/fatih/color"
-
 	"nsteps/common"
 	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
@@ -26,54 +24,48 @@ type report struct {
 }
 
 const (
-	usual  = 80 // columns, also where there is no terminal
 	narrow = 40 // columns, below which what is behind a label goes beneath it
 	label  = 10 // columns of "hostname: "
 )
 
 var (
-	bold  = color.New(color.Bold)
-	marks = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
-	hues  = map[string]*color.Color{met: color.New(color.FgGreen), unmet: color.New(color.FgRed),
-		unknown: color.New(color.FgYellow)}
+	marks    = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
+	hues     = map[string]*output.Colour{met: output.Green, unmet: output.Red, unknown: output.Yellow}
 	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "can't be told"}
 )
 
-// text returns the report for a terminal of so many columns, 0 if it is none. Commands are
-// never broken: they can be copied.
+// text returns the report in so many columns. Commands are never broken: they can be
+// copied.
 func (r *report) text(columns int) string {
-	if columns <= 0 || columns > usual {
-		columns = usual
-	}
 	var b strings.Builder
-	b.WriteString(bold.Sprint(indent("", r.facts.headline(), columns)) + "\n")
+	b.WriteString(output.Bold.Sprint(output.Indent("", r.facts.headline(), columns)) + "\n")
 	for _, fact := range r.facts.lines() {
 		name, text := fact[0]+":", common.Printable(fact[1])
 		if columns < narrow {
-			fmt.Fprintf(&b, "  %s\n%s\n", name, indent("    ", text, columns))
+			fmt.Fprintf(&b, "  %s\n%s\n", name, output.Indent("    ", text, columns))
 			continue
 		}
 		fmt.Fprintf(&b, "  %-*s%s\n", label, name,
-			indent(strings.Repeat(" ", 2+label), text, columns)[2+label:])
+			output.Indent(strings.Repeat(" ", 2+label), text, columns)[2+label:])
 	}
 	end := verdicts[r.verdict.Result]
-	title := indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.label(), r.title, end), columns)
+	title := output.Indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.label(), r.title, end), columns)
 	if start, ok := strings.CutSuffix(title, end); ok { // it isn't broken
 		title = start + hues[r.verdict.Result].Sprint(end)
 	}
 	b.WriteString(title + "\n")
 	for _, c := range r.verdict.Checks {
 		fmt.Fprintf(&b, "  %s %s\n", hues[c.Result].Sprint(marks[c.Result]),
-			indent("    ", common.Printable(c.Text), columns)[4:])
+			output.Indent("    ", common.Printable(c.Text), columns)[4:])
 	}
 	switch r.verdict.Result {
 	case unmet:
-		fmt.Fprintf(&b, "  %s\n", indent("    ", "hint: "+r.verdict.hint, columns)[4:])
+		fmt.Fprintf(&b, "  %s\n", output.Indent("    ", "hint: "+r.verdict.hint, columns)[4:])
 		where, then := "more", line(r.me, r.again(), nil)
 		if r.strong {
 			where, then = "type "+r.verdict.then.where(), line(r.me, r.verdict.then, r.facts)
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", where, bold.Sprint(then))
+		fmt.Fprintf(&b, "  %s: %s\n", where, output.Bold.Sprint(then))
 	case unknown:
 		if text := elevate(r.me, r.goal, r.facts.PID); text != "" {
 			b.WriteString("  " + text + "\n")
@@ -97,12 +89,6 @@ func (c command) where() string {
 		return "inside"
 	}
 	return "on the host"
-}
-
-// indent breaks a text into lines of at most so many columns, all of them indented.
-func indent(prefix, text string, columns int) string {
-	lines := strings.Split(output.Fill(text, max(columns-len(prefix), 1)), "\n")
-	return prefix + strings.Join(lines, "\n"+prefix)
 }
 
 func (f *facts) headline() string {
