@@ -30,6 +30,9 @@ func addExtras(linker *ldso.Linker, closures []*ldso.Closure, with []string) *ex
 	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
 	for _, c := range all(closures) {
 		e.dlopen(c, slices.Contains(with, "dlopen"))
+		if !slices.Contains(with, "nss") && !slices.Contains(with, "gconv") {
+			continue // the bytes of libc needn't be read
+		}
 		libc := c.Libc()
 		if libc == nil || libcs[libc.Inode()] {
 			continue // what one libc opens is the same for all programs

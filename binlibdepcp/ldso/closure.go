@@ -28,6 +28,7 @@ type Linker struct {
 	dirs         map[string]bool // whether a path leads to a directory
 	caches       map[string]Cache
 	interpreters map[string]Interpreter
+	libcs        map[Inode]Libc
 }
 
 // New returns a linker for the files of a view, such as Host, Below or a test's
@@ -41,6 +42,7 @@ func New(view fs.ReadLinkFS, dir string) *Linker {
 		dirs:         map[string]bool{},
 		caches:       map[string]Cache{},
 		interpreters: map[string]Interpreter{},
+		libcs:        map[Inode]Libc{},
 	}
 }
 

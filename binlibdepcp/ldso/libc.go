@@ -21,11 +21,15 @@ func (c *Closure) Libc() *Libc {
 	if o == nil || c.interpreter.Musl {
 		return nil
 	}
-	libc := &Libc{Object: o}
-	if b, err := c.linker.tree.read(o.Real, maxObject); err == nil {
-		libc.Version, libc.Gconv = parseLibc(b)
+	known, ok := c.linker.libcs[o.Inode()]
+	if !ok {
+		if b, err := c.linker.tree.read(o.Real, maxObject); err == nil {
+			known.Version, known.Gconv = parseLibc(b)
+		}
+		c.linker.libcs[o.Inode()] = known
 	}
-	return libc
+	known.Object = o
+	return &known
 }
 
 // OlderThan reports whether it is known to be of a release before 2.minor.
