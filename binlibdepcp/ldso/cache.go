@@ -257,8 +257,10 @@ func (c Cache) keptOfName(isThere func(path string) bool, cpu CPU) (kept Cache) 
 	for _, e := range c {
 		lacks, known := lacking[e.Flags]
 		if !known && len(lacking) < len(abis) { // a file may make up flags
-			for _, cpu := range []CPU{cpu, {}} {
-				path, ok := c.first(e.Name, e.Flags, cpu)
+			path, ok := c.first(e.Name, e.Flags, CPU{})
+			lacks = ok && !isThere(path)
+			if e.Flags == flagsX8664 { // others have no variants here
+				path, ok = c.first(e.Name, e.Flags, cpu)
 				lacks = lacks || ok && !isThere(path)
 			}
 			lacking[e.Flags] = lacks

@@ -383,6 +383,13 @@ func TestSearchMusl(t *testing.T) {
 		"a loop ends the search": {
 			files{"bin/app": app(elfSpec{needed: []string{"liba.so"}, rpath: "/loop:/r"}), "loop": "-> loop", "r/liba.so": library()},
 			"!liba.so, which /bin/app needs: open /loop/liba.so: too many levels of symbolic links"},
+		"another version": {
+			files{"bin/app": app(library("liba.so")), "lib/liba.so": func() []byte {
+				b := library().bytes()
+				b[elf.EI_VERSION] = 2
+				return b
+			}()},
+			"/lib/liba.so"},
 		"a path file that can't be read": {
 			files{"bin/app": app(library("liba.so")), "etc/ld-musl-x86_64.path": nil, "lib/liba.so": library()},
 			"!liba.so, which /bin/app needs: not found"},

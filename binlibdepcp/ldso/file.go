@@ -53,7 +53,7 @@ type Header struct {
 	Flags      uint32 // e_flags, by which some machines tell their ABIs apart
 
 	// What glibc refuses in a library, and the kernel accepts in a program.
-	badVersion   bool // EI_VERSION or e_version isn't 1
+	badVersion   bool // EI_VERSION or e_version isn't 1; musl doesn't mind
 	badPadding   bool // e_ident doesn't end in zeroes
 	badPhentsize bool // the kernel refuses that too
 }
@@ -120,7 +120,7 @@ func ParseHeader(head []byte) (Header, error) {
 	default:
 		return h, ErrMagic
 	}
-	if h.Data != elf.ELFDATA2LSB && h.Data != elf.ELFDATA2MSB || h.badVersion {
+	if h.Data != elf.ELFDATA2LSB && h.Data != elf.ELFDATA2MSB {
 		return h, ErrMagic
 	}
 	return h, nil
@@ -151,6 +151,7 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 		return f, ErrPhentsize
 	}
 	forgetSections(head, f.Class)
+	setVersion(head, f.Data)
 	var im image
 	if im.File, err = elf.NewFile(&buffered{head, r}); err != nil {
 		return f, fmt.Errorf("%w: %v", ErrMagic, err)
@@ -215,6 +216,16 @@ func forgetSections(head []byte, class elf.Class) {
 		clear(head[32:36])
 		clear(head[48:52])
 	}
+}
+
+// setVersion sets the versions in the header, or debug/elf would refuse others.
+func setVersion(head []byte, data elf.Data) {
+	var order binary.ByteOrder = binary.LittleEndian
+	if data == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	head[elf.EI_VERSION] = byte(elf.EV_CURRENT)
+	order.PutUint32(head[20:], uint32(elf.EV_CURRENT))
 }
 
 // buffered reads the first bytes of a file from memory.

@@ -132,6 +132,7 @@ func TestCacheKept(t *testing.T) {
 		{Name: "liba.so.01", Path: "/gone", Flags: 0x303}, {Name: "liba.so.1", Path: "/a", Flags: 0x303}, {Name: "liba.so.1", Path: "/a32", Flags: 3},
 		{Name: "libb.so", Path: "/b", Flags: 0x303}, {Name: "libb.so", Path: "/gone", Flags: 0x303},
 		{Name: "libc.so", Path: "/gone", Flags: 0x303, HWCap: v3}, {Name: "libc.so", Path: "/c", Flags: 0x303},
+		{Name: "libb.so", Path: "/gone", Flags: 3, HWCap: v3}, {Name: "libb.so", Path: "/b32", Flags: 3},
 		{Name: "libd.so", Path: "/d3", Flags: 0x303, HWCap: v3}, {Name: "libd.so", Path: "/gone", Flags: 0x303},
 		{Name: "libe.so", Path: "/gone", Flags: 0x303, HWCap: "x86-64-v4"}, {Name: "libe.so", Path: "/e", Flags: 0x303},
 	}.Bytes(binary.LittleEndian))
@@ -140,7 +141,7 @@ func TestCacheKept(t *testing.T) {
 	for _, e := range c.Kept(func(path string) bool { return path != "/gone" }, CPU{HWCaps: []string{v3}}) {
 		paths = append(paths, e.Path)
 	}
-	assert.Equal(t, []string{"/e", "/b", "/a32"}, paths)
+	assert.Equal(t, []string{"/e", "/b", "/b32", "/a32"}, paths)
 }
 
 // Before glibc 2.33 a cache doesn't tell its byte order.
