@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -36,10 +37,23 @@ type Child struct {
 	c        *cli.Context
 	pid      int // as the parent sees it
 	pidfd    int
+	trace    int // the child's descriptor 2 until it is the command
 	socket   int
 	isPID1   bool // of a new PID namespace
 	terminal *terminal
+
 	killedBy atomic.Int32 // the signal that ended the run before the command began
+	ending   atomic.Bool  // SIGTERM or SIGHUP has been handed on
+
+	caught  chan struct{} // closed when all signals are caught
+	stopped chan struct{} // Wait has seen the child stop
+
+	// These are handleSignals' own.
+	unheard       <-chan time.Time // when PID 1 has had time to react to a key's signal
+	unheardSignal syscall.Signal
+	unstopped     <-chan time.Time // when the child has had time to stop
+	explained     bool             // that once more kills
+	stopping      bool             // the step has stopped the child
 }
 
 // Start clones this program into new namespaces, one for each CLONE_NEW flag. The
@@ -52,21 +66,29 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	if err != nil {
 		return nil, Failed("socketpair", "for the child", err)
 	}
-	// The child finds its end under the same number, so that no descriptor that
-	// the person has opened for the command is in the way.
-	if _, err := unix.FcntlInt(uintptr(pair[1]), unix.F_SETFD, 0); err != nil {
-		return nil, Failed("fcntl", "socket", err)
+	trace, err := unix.MemfdCreate("trace", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, Failed("memfd_create", "for the child", err)
 	}
-	ch := &Child{c: c, socket: pair[0], isPID1: flags&unix.CLONE_NEWPID != 0, terminal: openTerminal()}
+	// The child finds these under the same numbers, so that no descriptor that the
+	// person has opened for the command is in the way.
+	heritage, err := bequeath(pair[1])
+	if err != nil {
+		return nil, err
+	}
+	ch := &Child{c: c, socket: pair[0], trace: trace, isPID1: flags&unix.CLONE_NEWPID != 0,
+		terminal: openTerminal(), stopped: make(chan struct{}, 1)}
 	ch.pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
-		Env:   append(os.Environ(), childEnv+"="+strconv.Itoa(pair[1]), "GOMAXPROCS=1"),
-		Files: []uintptr{0, 1, 2},
+		Env:   append(os.Environ(), childEnv+"="+heritage.String(), "GOMAXPROCS=1"),
+		Files: []uintptr{0, 1, uintptr(trace)},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: flags,
 			PidFD:      &ch.pidfd,
 		},
 	})
-	unix.Close(pair[1])
+	for _, fd := range []int{heritage.socket, heritage.stderr, heritage.ipc} {
+		unix.Close(fd)
+	}
 	switch err {
 	case nil:
 	case unix.ENOENT, unix.EACCES, unix.E2BIG: // of execve(2)
@@ -74,7 +96,7 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	default:
 		return nil, Failed("clone", FlagNames(flags), err)
 	}
-	go ch.handleSignals()
+	go ch.handleSignals(catchSignals())
 	Parentf(c, "cloned the child, PID %d", ch.pid)
 	if c.Bool("verbose") {
 		for _, ns := range Namespaces {
@@ -86,6 +108,24 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 		}
 	}
 	return ch, nil
+}
+
+// bequeath returns what the child inherits, with descriptors that execve(2) leaves open.
+func bequeath(socket int) (i inheritance, err error) {
+	i = inheritance{socket: socket, ipc: -1}
+	if _, err = unix.FcntlInt(uintptr(socket), unix.F_SETFD, 0); err != nil {
+		return i, Failed("fcntl", "socket", err)
+	}
+	if i.stderr, err = unix.Dup(2); err != nil {
+		return i, Failed("dup", "standard error", err)
+	}
+	if made != nil {
+		i.inode, i.queue = made.inode(), made.name
+		if i.ipc, err = unix.Open(ipcNamespace, unix.O_RDONLY, 0); err != nil {
+			return i, Failed("open", ipcNamespace, err)
+		}
+	}
+	return i, nil
 }
 
 // FlagNames names what clone(2) was asked for: "child" if it was no new namespace.
@@ -103,26 +143,39 @@ func FlagNames(flags uintptr) string {
 }
 
 // Release lets the child go on, from its start or from Yield.
-func (ch *Child) Release() { hand(ch.socket, turn) }
+func (ch *Child) Release() {
+	catchStops()
+	hand(ch.socket, turn)
+}
 
 // Wait waits until the child has ended and gives the terminal back. Its error is nil
 // for a child that exited with status 0; otherwise it holds the status for Main.
 func (ch *Child) Wait() error {
 	var ws unix.WaitStatus
 	for {
-		_, err := unix.Wait4(ch.pid, &ws, 0, nil)
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR {
+		_, err := unix.Wait4(ch.pid, &ws, unix.WUNTRACED, nil)
+		if err != nil && err != unix.EINTR {
 			return Failed("wait for child", strconv.Itoa(ch.pid), err)
 		}
+		if err == nil && !ws.Stopped() {
+			break
+		}
+		if err == nil {
+			select {
+			case ch.stopped <- struct{}{}:
+			default: // there is one already
+			}
+		}
 	}
-	ch.terminal.restore(ws.Signaled())
+	// 128+n: a shell whose command died of signal n.
+	ch.terminal.restore(ws.Signaled() || ws.ExitStatus() > 128 || ch.ending.Load())
 	if ws.Signaled() {
 		Parentf(ch.c, "the child was killed by signal %d (%v)", ws.Signal(), ws.Signal())
 	} else {
 		Parentf(ch.c, "the child exited with status %d", ws.ExitStatus())
+	}
+	if err := ch.crash(); err != nil {
+		return err
 	}
 	if sig := syscall.Signal(ch.killedBy.Load()); sig != 0 {
 		fmt.Fprintf(os.Stderr, "%s: stopped by signal %d (%v) before the command began\n",
@@ -136,6 +189,26 @@ func (ch *Child) Wait() error {
 		return status(ws.ExitStatus())
 	}
 	return nil
+}
+
+// crash returns an error if the child's Go runtime has failed, which prints a trace. It
+// needs threads and memory, and a limit may leave too few for two processes.
+func (ch *Child) crash() error {
+	var stat unix.Stat_t
+	if err := unix.Fstat(ch.trace, &stat); err != nil || stat.Size == 0 {
+		return nil
+	}
+	trace := make([]byte, stat.Size)
+	n, _ := unix.Pread(ch.trace, trace, 0)
+	switch text := string(trace[:max(n, 0)]); {
+	case strings.Contains(text, "failed to create new OS thread"):
+		return Failed("clone", "a thread of the child", unix.EAGAIN)
+	case strings.Contains(text, "out of memory"), strings.Contains(text, "cannot allocate"):
+		return Failed("mmap", "memory of the child", unix.ENOMEM)
+	default: // a mistake of ours
+		fmt.Fprint(os.Stderr, text)
+		return status(StatusFailed)
+	}
 }
 
 // isCommand reports whether the child has become the command, or has ended: execve

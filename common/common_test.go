@@ -55,7 +55,7 @@ func TestReport(t *testing.T) {
 	}{
 		{nil, ""},
 		{status(1), ""},
-		{errGone, "step: the other process is gone\n"},
+		{errGone, ""},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
 		{&UsageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
@@ -279,4 +279,19 @@ func TestTurns(t *testing.T) {
 	unix.Close(pair[1])
 	_, err = await(pair[1])
 	assert.ErrorIs(t, err, unix.EBADF)
+}
+
+func TestUsageText(t *testing.T) {
+	for _, test := range []struct{ text, typed, want string }{
+		{"flag provided but not defined: -nosuch", "step --nosuch", "no such option: --nosuch"},
+		{"flag provided but not defined: -nosuch", "step -nosuch", "no such option: -nosuch"},
+		{"flag provided but not defined: -nosuch", "step -nosuch=1", "no such option: -nosuch"},
+		{"flag provided but not defined: -z", "step -z", "no such option: -z"},
+		{"flag needs an argument: -uts", "step --uts", "option needs a value: --uts"},
+		{`invalid boolean value "x" for -pid: parse error`, "step --pid=x",
+			`invalid boolean value "x" for --pid: parse error`},
+		{"bad flag syntax: ---x", "step ---x", "bad flag syntax: ---x"},
+	} {
+		assert.Equal(t, test.want, usageText(test.text, strings.Fields(test.typed)))
+	}
 }

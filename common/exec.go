@@ -19,8 +19,8 @@ const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Exec makes the child the command that stands after the options. It returns only if
 // that fails, or, with nil, if there is no command. The command's environment has
-// nothing of the host's, its signals are not blocked and not ignored, and it dies with
-// the parent.
+// nothing of the host's, it dies with the parent, and it ignores only signals that nohup(1)
+// or a shell told the step to ignore.
 func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
@@ -29,16 +29,19 @@ func Exec(c *cli.Context) error {
 	}
 	Childf(c, "executing %s", quoteAll(args))
 	runtime.LockOSThread() // the mask and PDEATHSIG are this thread's, which calls execve
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
-		return Failed("unblock", "signals", err)
+	if err := resetSignals(); err != nil {
+		return err
 	}
-	// The command dies with the parent, unless it changes its credentials: prctl(2). If the parent has died before this call, the
-	// socket says so.
+	// The command dies with the parent, unless it changes its credentials (prctl(2)). If
+	// the parent has died before this call, the socket shows it.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return Failed("prctl", "PR_SET_PDEATHSIG", err)
 	}
 	if closed(socket()) {
 		return errGone
+	}
+	if err := unix.Dup3(inherited().stderr, 2, 0); err != nil {
+		return Failed("dup", "standard error", err)
 	}
 	return execvp(args, environment(c.App.Name))
 }

@@ -59,6 +59,8 @@ var hints = []struct {
 }{
 	{"clone", unix.EINVAL, "the kernel lacks one of these; it has what this lists: ls /proc/self/ns"},
 	{"clone", unix.EAGAIN, "too many processes, RLIMIT_NPROC or a pids cgroup; see: ulimit -u"},
+	{"mmap", unix.ENOMEM, "a limit leaves too little memory for a second Go program: ulimit -v unlimited"},
+	{"lock", unix.EAGAIN, "another run holds it, perhaps a stopped one (fg); to see the process: lslocks"},
 	{"re-execute", unix.ENOENT, "a step finds itself in /proc: SUDOmount -t proc proc /proc"},
 	{"mount proc on", unix.EPERM, "an outer container masks parts of its /proc, which a new one would " +
 		"show; start that with: docker run --security-opt systempaths=unconfined"},

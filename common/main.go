@@ -47,8 +47,10 @@ options:{{template "visibleFlagTemplate" .}}
 func Main(app *cli.App, parent, child cli.ActionFunc) {
 	// A reader of the output that has gone away is no reason to end: write(2) fails.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
-	if !isChild() {
-		go catchSignals() // takes about as long as reading the options
+	if isChild() {
+		becomeChild(app.Name)
+	} else {
+		go catchStops() // takes about as long as reading the options
 	}
 	var jail string
 	app.UsageText = "[options] [cmd [arg...]]"
@@ -64,13 +66,16 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 			Parentf(c, "PID %d", os.Getpid())
 			return parent(c)
 		}
-		unix.CloseOnExec(socket())
-		resetIgnored()
-		if _, err := await(socket()); err != nil {
-			return err
+		_, err := await(socket())
+		if err == nil {
+			Childf(c, "PID %d", os.Getpid())
+			err = child(c)
 		}
-		Childf(c, "PID %d", os.Getpid())
-		return child(c)
+		if err != nil && closed(socket()) { // the parent is gone
+			removeAbandoned()
+			return status(StatusFailed)
+		}
+		return err
 	}
 	err := app.Run(os.Args)
 	report(os.Stderr, app.Name, err, func() facts { return gather(os.Args, jail) })
@@ -88,16 +93,54 @@ func Configure(app *cli.App) {
 	app.Compiled = time.Unix(0, 1) // or it is looked up, for nothing
 	app.UseShortOptionHandling = true
 	app.CustomAppHelpTemplate = helpTemplate
+	out := &output{w: os.Stdout}
+	app.Writer = out
+	app.After = func(*cli.Context) error { return out.err } // the help's, which cli drops
 	cli.FlagStringer = describe
 	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error {
-		return &UsageError{errors.New(strings.NewReplacer( // from package flag
-			"flag provided but not defined", "no such option",
-			"flag needs an argument", "option needs a value").Replace(err.Error()))}
+		return &UsageError{errors.New(usageText(err.Error(), os.Args))}
 	}
 	app.ExitErrHandler = func(*cli.Context, error) {} // whoever called Run reports it
 	for _, command := range app.Commands {
 		configure(command, app.OnUsageError)
 	}
+}
+
+// An output remembers its first error.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		var failed *fs.PathError
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		o.err = fmt.Errorf("write standard output: %v", err)
+	}
+	return n, err
+}
+
+// usageText puts an error of package flag into this suite's words, and the option in it
+// as it was typed: --nosuch is -nosuch there.
+func usageText(text string, typed []string) string {
+	text = strings.NewReplacer(
+		"flag provided but not defined", "no such option",
+		"flag needs an argument", "option needs a value").Replace(text)
+	before, option, ok := strings.Cut(text, " -")
+	name, _, _ := strings.Cut(option, ":")
+	if !ok || len(name) < 2 || strings.HasPrefix(name, "-") {
+		return text
+	}
+	for _, word := range typed {
+		if word == "-"+name || strings.HasPrefix(word, "-"+name+"=") {
+			return text
+		}
+	}
+	return before + " --" + option
 }
 
 func configure(command *cli.Command, onUsageError cli.OnUsageErrorFunc) {

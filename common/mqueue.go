@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -26,8 +27,15 @@ type Queue struct {
 
 var errNoMessage = errors.New("none can come any more")
 
-// limit is how long Receive waits.
-const limit = 60 * time.Second
+// lockLimit is how long a run waits for the lock, which others hold for milliseconds. A
+// stopped run holds it longer, and any process of the IPC namespace can.
+const lockLimit = time.Minute
+
+// made is the queue that this process has created, if it has.
+var made *Queue
+
+// ipcNamespace is the IPC namespace of this process. Its file is a lock, too.
+const ipcNamespace = "/proc/self/ns/ipc"
 
 // mqAttr is struct mq_attr of <mqueue.h>, without the one field of its own that
 // mq_getattr(3) fills, the number of messages in the queue.
@@ -56,7 +64,15 @@ func CreateQueue(name string, messages, size int) (*Queue, error) {
 		unix.Close(lock)
 		return nil, Failed("mq_open", name, err)
 	}
+	made = q
 	return q, nil
+}
+
+// inode tells the queue from another one of the same name.
+func (q *Queue) inode() uint64 {
+	var stat unix.Stat_t
+	_ = unix.Fstat(q.fd, &stat)
+	return stat.Ino
 }
 
 // OpenQueue opens a queue of this IPC namespace for sending. The child calls it, once,
@@ -81,8 +97,8 @@ func (q *Queue) Send(message string) error {
 	return nil
 }
 
-// Receive waits for a message, at most 60 s, and no longer than the child can still
-// send one. The queue is removed after it.
+// Receive waits for a message, as long as the child can still send one: a person may
+// need a while. The queue is removed after it.
 func (q *Queue) Receive(child *Child) (string, error) {
 	defer func() {
 		Parentf(child.c, "removing message queue %s", q.name)
@@ -93,16 +109,14 @@ func (q *Queue) Receive(child *Child) (string, error) {
 	}
 	unix.Close(q.lock) // from now on the name may be another run's
 	q.lock = -1
-	ready, err := poll(limit, q.fd, child.socket) // a queue can be polled on Linux
+	ready, err := poll(-1, q.fd, child.socket) // a queue can be polled on Linux
 	switch {
 	case err != nil:
 		return "", Failed("poll", q.name, err)
 	case ready[0] != 0:
 		return q.receive()
-	case ready[1] != 0: // the child has yielded, or is gone
-		return "", errNoMessage
 	}
-	return "", fmt.Errorf("none within %.0f s", limit.Seconds())
+	return "", errNoMessage // the child has yielded, or is gone
 }
 
 func (q *Queue) receive() (string, error) {
@@ -124,16 +138,38 @@ func (q *Queue) Remove() {
 	if q.lock < 0 {
 		q.lock, _ = lockIPC(nil)
 	}
-	if fd, err := mqOpen(q.name, unix.O_RDONLY, nil); err == nil {
-		var mine, named unix.Stat_t
-		if unix.Fstat(q.fd, &mine) == nil && unix.Fstat(fd, &named) == nil && mine.Ino == named.Ino {
-			_ = mqUnlink(q.name)
-		}
-		unix.Close(fd)
-	}
+	unlinkInode(q.name, q.inode())
 	unix.Close(q.fd)
 	unix.Close(q.lock)
 	q.fd, q.lock = -1, -1
+}
+
+// unlinkInode unlinks a queue if the name is that queue's. The caller has the lock.
+func unlinkInode(name string, inode uint64) {
+	fd, err := mqOpen(name, unix.O_RDONLY, nil)
+	if err != nil {
+		return
+	}
+	named := Queue{fd: fd}
+	if named.inode() == inode {
+		_ = mqUnlink(name)
+	}
+	unix.Close(fd)
+}
+
+// removeAbandoned removes the queue of a parent that was killed before the child could
+// open the queue. A child in a new IPC namespace goes back for that. If it may not, it
+// never left.
+func removeAbandoned() {
+	in := inherited()
+	if in.queue == "" {
+		return
+	}
+	_ = unix.Setns(in.ipc, unix.CLONE_NEWIPC)
+	if lock, err := lockIPC(nil); err == nil {
+		defer unix.Close(lock)
+	}
+	unlinkInode(in.queue, in.inode)
 }
 
 // A QueueInfo tells of a queue that is there.
@@ -178,24 +214,37 @@ func UnlinkQueue(name string, judge func(QueueInfo) error) error {
 // lockIPC waits for a lock that there is once in each IPC namespace: its file in
 // /proc. Whoever waits longest is next; the kernel drops the lock with the process. A
 // signal ends the wait, and after that the process has to end.
-func lockIPC(signals <-chan os.Signal) (int, error) {
-	const file = "/proc/self/ns/ipc"
-	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func lockIPC(s *signals) (int, error) {
+	fd, err := unix.Open(ipcNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, Failed("open", file, err)
+		return -1, Failed("open", ipcNamespace, err)
 	}
 	locked := make(chan error, 1)
 	go func() { locked <- unix.Flock(fd, unix.LOCK_EX) }()
-	select {
-	case err = <-locked:
-	case sig := <-signals:
-		return -1, status(128 + int(sig.(syscall.Signal)))
-	// It is held for milliseconds; but not to wait forever for a run that is stopped.
-	case <-time.After(time.Minute):
-		err = unix.EAGAIN
+	if s == nil {
+		s = &signals{} // its channels are nil, and nothing comes from them
+	}
+	notice, end := time.After(time.Second), time.After(lockLimit)
+	for waiting := true; waiting; {
+		select {
+		case err = <-locked:
+			waiting = false
+		case sig := <-s.ends:
+			return -1, status(128 + int(sig.(syscall.Signal)))
+		case sig := <-s.keys:
+			return -1, status(128 + int(sig.(syscall.Signal)))
+		case <-s.tstp:
+			stopSelf()
+		case <-notice:
+			fmt.Fprintf(os.Stderr, "%s: another process holds the lock %s: "+
+				"waiting up to %.0f s; to see the process: lslocks\n",
+				filepath.Base(os.Args[0]), ipcNamespace, lockLimit.Seconds())
+		case <-end:
+			err, waiting = unix.EAGAIN, false
+		}
 	}
 	if err != nil {
-		return -1, Failed("lock", file, err)
+		return -1, Failed("lock", ipcNamespace, err)
 	}
 	return fd, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -16,19 +15,17 @@ import (
 // maxLine bounds what readLine keeps of a line, in bytes.
 const maxLine = 4096
 
-// Ask asks the person for a line of at most size bytes. It returns "" if there is
-// none, or one too late; what it makes of the answer it tells in a sentence. What
+// Ask asks the person for a line of at most size bytes, and waits as long as the person
+// likes. It returns "" for an empty line or none, and prints why nothing is sent. What
 // follows the line on standard input stays there, for the command.
 func Ask(what string, size int) (string, error) {
 	// Ctrl-C and Ctrl-\ are the parent's to answer: it ends the run.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT)
-	fmt.Fprintf(os.Stderr, " Child: %s, up to %d bytes, within %.0f s:\n", what, size, limit.Seconds())
+	notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT)
+	fmt.Fprintf(os.Stderr, " Child: %s, up to %d bytes:\n", what, size)
 	line, err := readLine()
 	switch {
 	case errors.Is(err, io.EOF):
 		fmt.Println(" Child: end of input, so nothing to send")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		fmt.Println(" Child: the parent waits no longer")
 	case err != nil:
 		return "", err
 	case line == "":
@@ -41,8 +38,7 @@ func Ask(what string, size int) (string, error) {
 }
 
 // readLine reads a line, without its end, byte by byte: more would be the command's.
-// The error is io.EOF if there is none, and os.ErrDeadlineExceeded if the parent
-// takes its turn before there is one.
+// The error is io.EOF if there is none, and errGone if the parent has ended.
 func readLine() (string, error) {
 	var line []byte
 	b := make([]byte, 1)
@@ -51,10 +47,8 @@ func readLine() (string, error) {
 		switch {
 		case err != nil:
 			return "", Failed("poll", "standard input", err)
-		case ready[1]&unix.POLLHUP != 0:
-			return "", errGone
 		case ready[1] != 0:
-			return "", os.ErrDeadlineExceeded
+			return "", errGone
 		}
 		switch n, err := unix.Read(0, b); {
 		case err == unix.EINTR || err == unix.EAGAIN:

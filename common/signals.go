@@ -4,10 +4,10 @@ package common
 
 import (
 	"fmt"
-	"math/bits"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -16,87 +16,282 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// grace is the time between a SIGTERM or SIGHUP handed on and the SIGKILL after it.
-const grace = 2 * time.Second
+const (
+	// grace is the time between a SIGTERM or SIGHUP handed on and the SIGKILL after it.
+	grace = 2 * time.Second
+	// reaction is the time that a command has to end by itself after a key's signal.
+	reaction = 100 * time.Millisecond
+)
 
-// catchSignals returns a channel for the signals that would end the parent. It is
-// called before anything is made that has to be removed again on every way out.
-var catchSignals = sync.OnceValue(func() chan os.Signal {
-	signals := make(chan os.Signal, 8)
-	notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP)
-	return signals
+// signals are the signals that the parent has received and not yet handled. Signals of
+// one meaning share a channel, so that a flood of one kind pushes out no other kind.
+type signals struct {
+	ends chan os.Signal // SIGTERM, SIGHUP: one of them is enough
+	keys chan os.Signal // SIGINT, SIGQUIT
+	tstp chan os.Signal // SIGTSTP
+	tty  chan os.Signal // SIGTTIN, SIGTTOU
+	cont chan os.Signal // SIGCONT
+}
+
+// catchSignals catches the signals that would end the parent. It is called before
+// anything is made that has to be removed again on every way out.
+var catchSignals = sync.OnceValue(func() *signals {
+	s := &signals{
+		ends: make(chan os.Signal, 1), keys: make(chan os.Signal, 2),
+		tstp: make(chan os.Signal, 1), tty: make(chan os.Signal, 1),
+		cont: make(chan os.Signal, 1),
+	}
+	notify(s.ends, unix.SIGTERM, unix.SIGHUP)
+	notify(s.keys, unix.SIGINT, unix.SIGQUIT)
+	return s
 })
 
-// notify leaves alone a SIGHUP or SIGINT that the parent was told to ignore, by nohup(1)
-// for one. Of other signals package signal doesn't know.
-func notify(signals chan os.Signal, wanted ...os.Signal) {
+// catchStops catches the signals that stop and continue the parent, before the child can
+// run: a Ctrl-Z must not stop the parent alone. Each signal costs the Go runtime two
+// switches of threads, so that happens beside the start of the child.
+var catchStops = sync.OnceFunc(func() {
+	s := catchSignals()
+	signal.Notify(s.tstp, unix.SIGTSTP)
+	signal.Notify(s.tty, unix.SIGTTIN, unix.SIGTTOU)
+	signal.Notify(s.cont, unix.SIGCONT)
+})
+
+// notify has signals sent to a channel, but goes on ignoring those that the caller of
+// this program ignores, for example nohup(1).
+func notify(c chan os.Signal, wanted ...syscall.Signal) {
 	for _, sig := range wanted {
-		if !signal.Ignored(sig) {
-			signal.Notify(signals, sig)
+		if ignored(sig) {
+			signal.Ignore(sig)
+		} else {
+			signal.Notify(c, sig)
 		}
 	}
+}
+
+// ignored reports whether the caller ignores SIGHUP, SIGINT or SIGQUIT. The Go runtime
+// catches SIGQUIT before main, and with that its old action is lost. SIGINT answers for
+// it: a shell ignores both, or neither, for a background job (sh(1)).
+func ignored(sig syscall.Signal) bool {
+	if sig == unix.SIGQUIT {
+		sig = unix.SIGINT
+	}
+	return signal.Ignored(sig)
 }
 
 // handleSignals does for the child what the kernel doesn't. A key's signal (Ctrl-C,
-// Ctrl-\, Ctrl-Z) reaches both sides from the terminal; but PID 1 of a namespace
-// gets only those that it has a handler for: pid_namespaces(7).
-func (ch *Child) handleSignals() {
-	signals := catchSignals()
-	notify(signals, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
-	warned := false
-	for sig := range signals {
-		sig := sig.(syscall.Signal)
-		switch {
-		case sig == unix.SIGTSTP:
-			ch.stop(sig)
-		case sig == unix.SIGTTIN || sig == unix.SIGTTOU:
-			// A PID 1 that reads in the background is told again and again. What is
-			// left of that when the step is in the foreground is out of date.
-			if !inForeground() {
-				ch.stop(sig)
-			}
-		case !ch.isCommand():
-			ch.killedBy.CompareAndSwap(0, int32(sig))
-			ch.kill(unix.SIGKILL)
-		case sig == unix.SIGTERM || sig == unix.SIGHUP:
-			ch.kill(sig)
-			time.AfterFunc(grace, func() { ch.kill(unix.SIGKILL) })
-		case !ch.isPID1:
-		case !warned:
-			time.Sleep(100 * time.Millisecond) // a command with a handler may be ending
-			if !ch.catches(sig) && !ch.hasEnded() {
-				fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), so it gets none: "+
-					"once more kills it\n", ch.c.App.Name, sig, sig)
-				warned = true
-			}
-		default:
-			ch.kill(unix.SIGKILL)
+// Ctrl-\, Ctrl-Z) goes to the foreground process group, usually to parent and child.
+// But a PID 1 gets only signals that it has a handler for, and a command can move to
+// another process group (pid_namespaces(7)).
+func (ch *Child) handleSignals(s *signals) {
+	ticks := ch.terminal.ticks()
+	for {
+		select {
+		case sig := <-s.ends:
+			ch.end(sig.(syscall.Signal))
+		case sig := <-s.keys:
+			ch.key(sig.(syscall.Signal))
+		case <-ch.unheard:
+			ch.explain()
+		case <-ch.unstopped:
+			ch.stopAnyway(s)
+		case <-s.tstp:
+			ch.stopChild()
+		case <-s.tty:
+			ch.background()
+		case <-ch.stopped:
+			ch.followStop(s)
+		case <-s.cont:
+			ch.proceed()
+		case <-ticks:
+			ch.terminal.tick()
 		}
 	}
 }
 
-// stop stops the parent as the terminal wants it, and with it a child that the
-// terminal can't stop. It returns when the parent is continued.
-func (ch *Child) stop(sig syscall.Signal) {
-	if ch.isPID1 || !ch.isCommand() {
-		ch.kill(unix.SIGSTOP)
+// end ends the run for a SIGTERM or SIGHUP. From now on nothing stops the parent: the
+// SIGKILL has to come.
+func (ch *Child) end(sig syscall.Signal) {
+	if !ch.isCommand() {
+		ch.giveUp(sig)
+		return
 	}
-	// The default action, for this thread: so it has stopped when tgkill returns, and
-	// not at all if nobody could continue it, in an orphaned process group. After
-	// signal.Reset the handler of the Go runtime would still drop the signal.
+	ch.ending.Store(true)
+	ch.kill(sig)
+	ch.kill(unix.SIGCONT) // or a stopped command could not end by itself
+	time.AfterFunc(grace, func() { ch.kill(unix.SIGKILL) })
+}
+
+// giveUp ends a run whose command has not begun.
+func (ch *Child) giveUp(sig syscall.Signal) {
+	ch.killedBy.CompareAndSwap(0, int32(sig))
+	ch.kill(unix.SIGKILL)
+}
+
+// key handles Ctrl-C and Ctrl-\.
+func (ch *Child) key(sig syscall.Signal) {
+	switch {
+	case !ch.isCommand():
+		ch.giveUp(sig)
+		return
+	case ch.explained && !ch.decides(sig):
+		ch.kill(unix.SIGKILL)
+		return
+	}
+	ch.killGroup(sig)
+	if ch.isPID1 {
+		ch.unheardSignal = sig
+		ch.unheard = time.After(reaction)
+	}
+}
+
+// explain tells the person why Ctrl-C did nothing, unless it did something.
+func (ch *Child) explain() {
+	sig := ch.unheardSignal
+	if ch.explained || ch.decides(sig) || ch.hasEnded() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), "+
+		"so it gets none: once more kills it\n", ch.c.App.Name, sig, sig)
+	ch.explained = true
+}
+
+// stopChild handles Ctrl-Z. The step stops when its child has stopped, and a PID 1 has
+// to be stopped from outside. If it has a handler, that comes first: the handler of
+// another step, for example, stops that step's own child.
+func (ch *Child) stopChild() {
+	if ch.ending.Load() {
+		return
+	}
+	ch.killGroup(unix.SIGTSTP)
+	limit := reaction
+	switch {
+	case !ch.isPID1:
+	case ch.handles(unix.SIGTSTP):
+		limit *= 5 // it does more than to stop
+	default:
+		ch.stopPID1()
+	}
+	ch.unstopped = time.After(limit)
+}
+
+func (ch *Child) stopPID1() {
+	ch.stopping = true
+	ch.kill(unix.SIGSTOP)
+}
+
+// stopAnyway stops a step whose child has not stopped. A child that catches SIGTSTP and
+// goes on is right. But a shell that waits for its vfork(2) can't stop, and the terminal
+// may have stopped the new process before that could call execve(2).
+func (ch *Child) stopAnyway(s *signals) {
+	switch {
+	case ch.ending.Load() || ch.hasEnded():
+	case ch.isPID1:
+		ch.stopPID1()
+		ch.stop(s)
+	case !ch.handles(unix.SIGTSTP):
+		ch.stop(s)
+	}
+}
+
+// background handles the signal for a process group that uses the terminal from the
+// background. A PID 1 that reads there is told again and again, and would spin; what is
+// left of that when the step is in the foreground is out of date.
+func (ch *Child) background() {
+	// A child that still asks for a message has no Wait that sees it stop.
+	if !ch.takeBack() && (ch.isPID1 || !ch.isCommand()) && !ch.terminal.inForeground() {
+		ch.stopChild()
+	}
+}
+
+// takeBack takes the terminal back from a process group without members, and continues
+// the step's group, which the use of the terminal may have stopped.
+func (ch *Child) takeBack() bool {
+	if !ch.terminal.takeBack() {
+		return false
+	}
+	proceed := func() { _ = unix.Kill(0, unix.SIGCONT) }
+	proceed()
+	// A step inside this one, which can't see the group, may stop its child only now.
+	time.AfterFunc(reaction, proceed)
+	return true
+}
+
+// followStop stops the parent, as the child has stopped: by a key, by itself (the suspend
+// of a shell), or because it used the terminal from the background.
+func (ch *Child) followStop(s *signals) {
+	file, _ := os.ReadFile(ch.proc("status"))
+	isStopped := strings.HasPrefix(field(file, "State:"), "T")
+	isEnding := ch.ending.Load() || len(s.ends) > 0
+	if isStopped && !isEnding && !ch.takeBack() {
+		ch.stop(s)
+	}
+}
+
+// stop stops the parent. It returns when the parent is continued.
+func (ch *Child) stop(s *signals) {
+	ch.unstopped = nil
+	front := ch.terminal.front()
+	stopSelf()
+	drain(s.tstp)
+	drain(s.tty)
+	if group, _ := unix.Getpgid(ch.pid); group == front {
+		ch.terminal.giveTo(group) // a shell that had suspended itself
+	}
+	ch.terminal.remember()
+	// A PID 1 stops and continues with the process outside that started it, as its
+	// own SIGTSTP does nothing. Whoever stopped the child otherwise continues it.
+	if ch.stopping && os.Getpid() != 1 {
+		ch.proceed()
+	}
+	// A shell that ends a stopped job sends SIGTERM, then SIGCONT. No other stop must
+	// overtake the SIGTERM.
+	select {
+	case sig := <-s.ends:
+		ch.end(sig.(syscall.Signal))
+	case <-time.After(reaction):
+	}
+}
+
+// stopSelf stops this process as Ctrl-Z would, until it is continued.
+func stopSelf() {
+	// The default action of SIGTSTP stops nothing if nobody could continue it, in an
+	// orphaned process group (setpgid(2)). It is this process's for a moment; for this
+	// thread, so that the stop is over when tgkill returns. After signal.Reset the
+	// handler of the Go runtime would still drop the signal.
 	runtime.LockOSThread()
 	var handler kernelSigaction
-	sigaction(sig, &defaultAction, &handler)
-	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
-	sigaction(sig, &handler, nil)
+	sigaction(unix.SIGTSTP, &defaultAction, &handler)
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGTSTP)
+	sigaction(unix.SIGTSTP, &handler, nil)
 	runtime.UnlockOSThread()
+}
+
+// proceed continues the child, as the parent was continued.
+func (ch *Child) proceed() {
+	ch.stopping = false
 	ch.kill(unix.SIGCONT)
+	ch.killGroup(unix.SIGCONT)
+}
+
+func drain(c chan os.Signal) {
+	select {
+	case <-c:
+	default:
+	}
 }
 
 // kernelSigaction is the kernel's struct sigaction, of amd64 and arm64 alike.
 type kernelSigaction struct{ handler, flags, restorer, mask uint64 }
 
-var defaultAction kernelSigaction // SIG_DFL
+var (
+	defaultAction kernelSigaction                    // SIG_DFL
+	ignoreAction  = kernelSigaction{handler: sigIgn} // SIG_IGN
+)
+
+const (
+	sigIgn     = 1
+	lastSignal = 64
+)
 
 func sigaction(sig syscall.Signal, action, old *kernelSigaction) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),
@@ -109,19 +304,50 @@ func (ch *Child) kill(sig syscall.Signal) {
 	_ = unix.PidfdSendSignal(ch.pidfd, sig, nil, 0)
 }
 
-// catches reports whether the child has a handler for the signal.
-func (ch *Child) catches(sig syscall.Signal) bool {
-	file, _ := os.ReadFile(ch.proc("status"))
-	return mask(file, "SigCgt:")&(1<<(sig-1)) != 0
+// killGroup sends a key's signal to the process group of a child that has left the
+// step's group, as timeout(1) does: the terminal doesn't know of it.
+func (ch *Child) killGroup(sig syscall.Signal) {
+	group, err := unix.Getpgid(ch.pid)
+	// 0 is a group of an outer PID namespace, which is the step's own.
+	if err == nil && group > 1 && group != unix.Getpgrp() && !ch.hasEnded() {
+		_ = unix.Kill(-group, sig)
+	}
 }
 
-// resetIgnored makes the signals that the child has inherited as ignored the default
-// again: execve(2) resets only what is caught. Package signal doesn't do for all of
-// them: to a program that it spawns, the C library hands two of its own on as ignored.
-func resetIgnored() {
-	status, _ := os.ReadFile("/proc/self/status")
-	for ignored := mask(status, "SigIgn:"); ignored != 0; ignored &= ignored - 1 {
-		n := bits.TrailingZeros64(ignored) + 1
-		sigaction(syscall.Signal(n), &defaultAction, nil)
+// decides reports whether it is the child's decision what the signal does: the child
+// handles the signal, or takes it later (sigwait(3), signalfd(2)).
+func (ch *Child) decides(sig syscall.Signal) bool {
+	return ch.handles(sig) || ch.has("SigBlk:", sig)
+}
+
+// handles reports whether the child catches or ignores the signal.
+func (ch *Child) handles(sig syscall.Signal) bool {
+	return ch.has("SigCgt:", sig) || ch.has("SigIgn:", sig)
+}
+
+// has looks for a signal in a mask of the child (proc_pid_status(5)).
+func (ch *Child) has(name string, sig syscall.Signal) bool {
+	file, _ := os.ReadFile(ch.proc("status"))
+	return mask(file, name)&(1<<(sig-1)) != 0
+}
+
+// resetSignals gives the command the signals that it expects: the default actions, but
+// for SIGHUP, SIGINT and SIGQUIT if the caller ignores them, and none blocked. execve(2)
+// resets only what is caught. Package signal doesn't know all of the others: the C
+// library hands two of its own on as ignored.
+func resetSignals() error {
+	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
+		var action kernelSigaction
+		sigaction(sig, nil, &action)
+		if action.handler == sigIgn && sig != unix.SIGHUP && sig != unix.SIGINT {
+			sigaction(sig, &defaultAction, nil)
+		}
 	}
+	if ignored(unix.SIGQUIT) {
+		sigaction(unix.SIGQUIT, &ignoreAction, nil)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
+		return Failed("unblock", "signals", err)
+	}
+	return nil
 }

@@ -3,19 +3,22 @@
 package common
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// childEnv marks the child. Its value is the descriptor of the child's socket.
+// childEnv marks the child. Its value is what the child inherits, see inheritance.
 const childEnv = "NSTEPS_CHILD"
 
-// errGone tells one side that the other has ended.
-var errGone = errors.New("the other process is gone")
+// errGone ends the child of a parent that has ended. It reports nothing: whoever killed
+// the parent knows.
+var errGone = status(StatusFailed)
 
 // Yield hands the turn to the parent and waits until it is released again. The
 // child calls it.
@@ -30,14 +33,55 @@ func isChild() bool {
 	return ok
 }
 
-// socket returns the child's end of the socket, -1 if there is none.
-func socket() int {
-	fd, err := strconv.Atoi(os.Getenv(childEnv))
-	if err != nil {
-		return -1
-	}
-	return fd
+// An inheritance is what Start hands on to the child: descriptors and names.
+type inheritance struct {
+	socket int // the child's end
+	stderr int // the step's standard error, see becomeChild
+	// The parent's message queue, if there is one: see removeAbandoned.
+	ipc   int // its namespace
+	inode uint64
+	queue string
 }
+
+func (i inheritance) String() string {
+	return fmt.Sprint(i.socket, i.stderr, i.ipc, i.inode, " ", i.queue)
+}
+
+// inherited returns the child's inheritance; its descriptors are -1 if there is none.
+func inherited() inheritance {
+	words := strings.Fields(os.Getenv(childEnv))
+	if len(words) < 4 {
+		return inheritance{socket: -1, stderr: -1, ipc: -1}
+	}
+	number := func(word string) int { n, _ := strconv.Atoi(word); return n }
+	i := inheritance{socket: number(words[0]), stderr: number(words[1]),
+		ipc: number(words[2]), inode: uint64(number(words[3]))}
+	if len(words) > 4 {
+		i.queue = words[4]
+	}
+	return i
+}
+
+// socket returns the child's end of the socket, -1 if there is none.
+func socket() int { return inherited().socket }
+
+// becomeChild comes first in the child. Its descriptor 2 belongs to the parent, which
+// finds there the trace of a Go runtime that fails, see Child.crash. Only Exec gives the
+// standard error that number again.
+func becomeChild(name string) {
+	in := inherited()
+	for _, fd := range []int{in.socket, in.stderr, in.ipc} {
+		unix.CloseOnExec(fd)
+	}
+	traces, os.Stderr = os.Stderr, os.NewFile(uintptr(in.stderr), "/dev/stderr")
+	// Otherwise ps calls it exe, for /proc/self/exe. The command gets its own name.
+	if text, err := unix.BytePtrFromString(name); err == nil {
+		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(text)), 0, 0, 0)
+	}
+}
+
+// traces keeps descriptor 2 open: an os.File that nobody refers to is closed.
+var traces *os.File
 
 // What parent and child tell each other, in a byte.
 const (

@@ -3,65 +3,133 @@
 package common
 
 import (
-	"os/signal"
+	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A terminal remembers how the step found its controlling terminal. A shell inside
-// makes its own process group the foreground one, and can't undo that when it ends:
-// the group before is in a PID namespace that it doesn't see. tcsetpgrp(3).
+// A terminal is the controlling terminal of the step, with what has to be given back.
+// A shell inside makes its own process group the foreground group, and can't undo that
+// when it ends: the group before is in a PID namespace that it doesn't see
+// (tcsetpgrp(3)). A nil terminal is none.
 type terminal struct {
 	fd       int
-	pgrp     int
-	settings *unix.Termios
+	group    int           // the step's process group, 0 if it is outside the namespace
+	settings *unix.Termios // as the step found them, nil until it is in the foreground
+	empty    bool          // the foreground group had no members at the last tick
 }
 
-// openTerminal returns nil where there is nothing to give back: no controlling
-// terminal, or a step in the background.
+// openTerminal returns nil if there is no controlling terminal.
 func openTerminal() *terminal {
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	pgrp, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
-	if err == nil && pgrp == unix.Getpgrp() {
-		if settings, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
-			return &terminal{fd, pgrp, settings}
-		}
-	}
-	unix.Close(fd)
-	return nil
+	t := &terminal{fd: fd, group: unix.Getpgrp()}
+	t.remember()
+	return t
 }
 
-func inForeground() bool {
-	t := openTerminal()
+// remember notes the settings when the step is in the foreground for the first time.
+func (t *terminal) remember() {
+	if t != nil && t.settings == nil && t.front() == t.group {
+		t.settings, _ = unix.IoctlGetTermios(t.fd, unix.TCGETS)
+	}
+}
+
+// front returns the foreground process group, 0 if it is outside this PID namespace.
+func (t *terminal) front() int {
 	if t == nil {
+		return -1
+	}
+	group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+	if err != nil {
+		return -1
+	}
+	return group
+}
+
+// inForeground is false where it can't be known, in a PID namespace.
+func (t *terminal) inForeground() bool {
+	return t != nil && t.group > 0 && t.front() == t.group
+}
+
+// abandoned reports whether the foreground group has no members any more.
+func (t *terminal) abandoned() bool {
+	front := t.front()
+	return front > 1 && unix.Kill(-front, 0) == unix.ESRCH
+}
+
+// takeBack makes the step's process group the foreground group, if the one before has
+// no members any more. It reports whether it did.
+func (t *terminal) takeBack() bool {
+	if t == nil || t.group <= 0 || !t.abandoned() {
 		return false
 	}
-	unix.Close(t.fd)
+	t.set(t.group)
 	return true
 }
 
-// restore makes the step's process group the foreground one again. A command that
-// was killed had no chance to undo what it had set (no echo, say): then the settings
-// are restored too.
-func (t *terminal) restore(killed bool) {
+// giveTo makes a process group the foreground group, if the step's group is it now.
+func (t *terminal) giveTo(group int) {
+	if t.inForeground() && group != t.group {
+		t.set(group)
+	}
+}
+
+// set makes a process group the foreground group. From the background that means
+// SIGTTOU, unless the calling thread blocks it.
+func (t *terminal) set(group int) {
+	defer blockTTOU()()
+	_ = unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group)
+}
+
+// blockTTOU blocks SIGTTOU for this thread until the function that it returns is called.
+func blockTTOU() func() {
+	runtime.LockOSThread()
+	var before unix.Sigset_t
+	ttou := unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGTTOU - 1)}}
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &before)
+	return func() {
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+		runtime.UnlockOSThread()
+	}
+}
+
+// ticks returns when to look at the foreground group. Nothing tells the step that a
+// shell inside has ended and left its own group there, without members; then Ctrl-C and
+// Ctrl-Z reach nobody. So the step looks four times a second, which costs two system
+// calls each time.
+func (t *terminal) ticks() <-chan time.Time {
+	if t == nil || t.group <= 0 {
+		return nil
+	}
+	return time.Tick(250 * time.Millisecond)
+}
+
+// tick takes the terminal back from a group that has had no members for two ticks: a
+// shell that waits for its next command has none in the foreground for a moment. In the
+// background, the terminal is the business of the shell there.
+func (t *terminal) tick() {
+	empty := t.abandoned()
+	if empty && t.empty {
+		t.takeBack()
+	}
+	t.empty = empty
+}
+
+// restore gives the terminal back at the end. The settings are restored if the command
+// had no chance to undo its own (no echo, for example).
+func (t *terminal) restore(settings bool) {
 	if t == nil {
 		return
 	}
-	defer unix.Close(t.fd)
-	// Only from a group that has died with the command: after Ctrl-Z and bg it is the
-	// shell's that is in the foreground, and is to stay there.
-	now, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
-	if err != nil || now != t.pgrp && unix.Kill(-now, 0) != unix.ESRCH {
-		return
+	// A foreground group with members is to stay: after Ctrl-Z and bg it is the shell's.
+	t.takeBack()
+	if settings && t.settings != nil && t.front() == t.group {
+		defer blockTTOU()()
+		_ = unix.IoctlSetTermios(t.fd, unix.TCSETS, t.settings)
 	}
-	// From the background both calls mean SIGTTOU, unless it is ignored. The child
-	// has ended, so that nobody inherits this.
-	signal.Ignore(unix.SIGTTOU)
-	_ = unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.pgrp)
-	if killed {
-		_ = unix.IoctlSetTermios(t.fd, unix.TCSETSW, t.settings)
-	}
+	unix.Close(t.fd)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -178,4 +179,50 @@ func TestLongArguments(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Contains(t, string(out), `executing printf %s "a\xffb\x1b[31m"`+"\n")
 	assert.Contains(t, string(out), "\na\xffb\x1b[31mParent")
+}
+
+// The Go runtime of the child needs threads. Where a limit leaves none, the parent says
+// so, in a line and a hint, without a trace.
+func TestTooFewThreads(t *testing.T) {
+	NeedsHost(t)
+	if real, err := condition("root"); err != nil || !real {
+		t.Skip("SKIPPED: needs root, to have a limit without other processes in it")
+	}
+	// As many as the parent has, and none for the child: the number varies.
+	var out string
+	failed := 0
+	for limit := 4; limit < 24; limit++ {
+		cmd := exec.Command("prlimit", "--nproc="+strconv.Itoa(limit), Bin("step1-pid"), "true")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 60123, Gid: 60123}}
+		text, _ := cmd.CombinedOutput()
+		out = string(text)
+		if strings.Contains(out, "a thread of the child") {
+			failed++
+			assert.Equal(t, 125, cmd.ProcessState.ExitCode())
+			assert.Equal(t, "step1-pid: clone a thread of the child: resource temporarily unavailable\n"+
+				"  too many processes, RLIMIT_NPROC or a pids cgroup; see: ulimit -u\n", out)
+		}
+	}
+	assert.Positive(t, failed, "no limit between that for one process and that for two")
+	assert.Empty(t, out, "there is no limit any more")
+}
+
+// Help that can't be written is an error.
+func TestFullOutput(t *testing.T) {
+	NeedsHost(t)
+	for _, program := range append(steps, "binlibdepcp") {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		require.NoError(t, err)
+		cmd := exec.Command(Bin(program), "--help")
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		assert.Error(t, cmd.Run())
+		full.Close()
+		want := 125
+		if program == "binlibdepcp" {
+			want = 1
+		}
+		assert.Equal(t, want, cmd.ProcessState.ExitCode())
+		assert.Equal(t, program+": write standard output: no space left on device\n", stderr.String())
+	}
 }

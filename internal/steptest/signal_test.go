@@ -3,7 +3,6 @@
 package steptest
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand"
@@ -26,27 +25,14 @@ type process struct {
 	output *output
 }
 
-// An output can be read while the program writes it.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 func start(t *testing.T, step string, args ...string) *process {
 	t.Helper()
-	r := &process{Cmd: exec.Command(Bin(step), args...), output: &output{}}
+	return startProgram(t, Bin(step), args...)
+}
+
+func startProgram(t *testing.T, program string, args ...string) *process {
+	t.Helper()
+	r := &process{Cmd: exec.Command(program, args...), output: &output{}}
 	r.Stdout, r.Stderr = r.output, r.output
 	r.WaitDelay = 5 * time.Second
 	stdin, err := r.StdinPipe()
@@ -59,8 +45,7 @@ func start(t *testing.T, step string, args ...string) *process {
 // expect waits until the output has the text.
 func (r *process) expect(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(r.output.String(), text) },
-		10*time.Second, 5*time.Millisecond, "no %q in the output", text)
+	WaitFor(t, text+" in the output", func() bool { return strings.Contains(r.output.String(), text) })
 }
 
 // status waits for the end and returns the exit status as a shell has it.
@@ -220,20 +205,44 @@ func TestMany(t *testing.T) {
 	wg.Wait()
 }
 
-// nohup(1) works: the step goes on ignoring what it was told to.
-func TestNohup(t *testing.T) {
-	NeedsHost(t)
-	cmd := exec.Command("sh", "-c", `trap "" HUP; exec step1-pid -p sh -c "echo ready; sleep 0.3; exit 4"`)
-	out := &output{}
-	cmd.Stdout = out
-	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return out.String() != "" }, 5*time.Second, 5*time.Millisecond)
-	require.NoError(t, cmd.Process.Signal(unix.SIGHUP))
-	_ = cmd.Wait()
-	assert.Equal(t, 4, cmd.ProcessState.ExitCode())
+// nohup(1) works, and so does a background job of a script: what the caller ignores stays
+// ignored, by the step and by its command.
+func TestIgnored(t *testing.T) {
+	for trap, sigs := range map[string][]unix.Signal{
+		"HUP": {unix.SIGHUP}, "INT QUIT": {unix.SIGINT, unix.SIGQUIT},
+	} {
+		for _, options := range []string{"", "-p"} {
+			t.Run(trap+options, func(t *testing.T) {
+				NeedsHost(t)
+				r := startProgram(t, "sh", "-c", `trap "" `+trap+`; exec step1-pid `+options+
+					` sh -c "grep SigIgn /proc/self/status; echo ready; read x; exit 4"`)
+				r.expect(t, "ready")
+				var want uint64
+				for _, sig := range sigs {
+					want |= 1 << (sig - 1)
+					require.NoError(t, r.Process.Signal(sig))
+				}
+				assert.Contains(t, r.output.String(), fmt.Sprintf("SigIgn:\t%016x\n", want))
+				_, _ = io.WriteString(r.stdin, "x\n")
+				assert.Equal(t, 4, r.status())
+				assert.NotContains(t, r.output.String(), "handler")
+			})
+		}
+	}
+	t.Run("at the prompt", func(t *testing.T) {
+		NeedsHost(t)
+		r := startProgram(t, "sh", "-c", `trap "" HUP INT QUIT; exec step5-ipc -i no grep SigIgn /proc/self/status`)
+		r.expect(t, prompt)
+		for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT} {
+			require.NoError(t, r.Process.Signal(sig))
+		}
+		_, _ = io.WriteString(r.stdin, "x\n")
+		assert.Equal(t, 0, r.status())
+		assert.Contains(t, r.output.String(), "received message: x\nSigIgn:\t0000000000000007\n")
+	})
 }
 
-// A run that waits for another's queue can be ended.
+// A run that waits for another's queue says so, and can be ended.
 func TestSignalWhileLocked(t *testing.T) {
 	NeedsHost(t)
 	lock, err := os.Open("/proc/self/ns/ipc")
@@ -243,11 +252,40 @@ func TestSignalWhileLocked(t *testing.T) {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
 		r := start(t, "step5-ipc", "-vi", "no", "true")
 		r.expect(t, "Parent: PID")
-		time.Sleep(100 * time.Millisecond) // it waits, and says nothing
-		begin := time.Now()
+		r.expect(t, "step5-ipc: another process holds the lock /proc/self/ns/ipc: waiting up to 60 s; "+
+			"to see the process: lslocks\n")
 		require.NoError(t, r.Process.Signal(sig))
 		assert.Equal(t, 128+int(sig), r.status())
-		assert.Less(t, time.Since(begin), 5*time.Second)
 		assert.NotContains(t, r.output.String(), "created")
+	}
+}
+
+// SIGKILL of the parent alone, before the child has opened the queue: the child removes
+// it, from its own IPC namespace too.
+func TestAbandonedQueue(t *testing.T) {
+	for _, value := range []string{"no", "yes"} {
+		t.Run(value, func(t *testing.T) {
+			NeedsHost(t)
+			// Room for the first two lines of -v: the parent hangs at the third one, and
+			// has cloned the child by then.
+			var pipe [2]int
+			require.NoError(t, unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+			defer unix.Close(pipe[0])
+			size, err := unix.FcntlInt(uintptr(pipe[1]), unix.F_SETPIPE_SZ, 4096)
+			require.NoError(t, err)
+			_, err = unix.Write(pipe[1], make([]byte, size-80))
+			require.NoError(t, err)
+			cmd := exec.Command(Bin("step5-ipc"), "-vi", value, "true")
+			cmd.Stderr = os.NewFile(uintptr(pipe[1]), "pipe")
+			require.NoError(t, cmd.Start())
+			cmd.Stderr.(*os.File).Close()
+			WaitFor(t, "the child is there", func() bool {
+				return len(Processes(Bin("step5-ipc")+" -vi "+value+" true")) == 2
+			})
+			assert.Equal(t, []string{"ipc_namespace"}, Queues())
+			require.NoError(t, cmd.Process.Kill())
+			_ = cmd.Wait()
+			WaitFor(t, "the queue is gone", func() bool { return len(Queues()) == 0 })
+		})
 	}
 }

@@ -3,186 +3,180 @@
 package steptest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
-// A terminal is a pseudo-terminal with a shell in it, as a person has one.
-type terminal struct {
-	t      *testing.T
-	file   *os.File
-	output *output
-	seen   int
-}
+const stopped = `Stopped.*\n(.*\n)*host> $`
 
-const (
-	ctrlC         = "\x03"
-	ctrlD         = "\x04"
-	ctrlZ         = "\x1a"
-	ctrlBackslash = "\x1c"
-)
-
-func openTerminal(t *testing.T) *terminal {
-	t.Helper()
-	NeedsHost(t)
-	shell, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("SKIPPED: needs bash, for its job control")
-	}
-	cmd := exec.Command(shell, "--norc", "--noprofile", "--noediting", "-i")
-	cmd.Env = append(os.Environ(), "PS1=host> ", "TERM=dumb", "HISTFILE=")
-	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
-	require.NoError(t, err)
-	tt := &terminal{t: t, file: file, output: &output{}}
-	go func() {
-		b := make([]byte, 4096)
-		for {
-			n, err := file.Read(b)
-			_, _ = tt.output.Write(b[:n])
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // the kernel hangs up on the rest of the session
-		_ = cmd.Wait()
-		file.Close()
-	})
-	tt.expect(`host> $`)
-	return tt
-}
-
-// send types.
-func (tt *terminal) send(text string) {
+// waitStopped waits until a process is stopped, and the shell has said so.
+func (tt *Terminal) waitStopped(args string) {
 	tt.t.Helper()
-	_, err := tt.file.WriteString(text)
-	require.NoError(tt.t, err)
-}
-
-// expect waits for a text to come that matches, after what has been expected before,
-// and returns everything up to its end.
-func (tt *terminal) expect(pattern string) string {
-	tt.t.Helper()
-	re := regexp.MustCompile(pattern)
-	for range 1000 {
-		text := strings.ReplaceAll(tt.output.String(), "\r", "")[tt.seen:]
-		if at := re.FindStringIndex(text); at != nil {
-			tt.seen += at[1]
-			return text[:at[1]]
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	tt.t.Fatalf("no %q in %q", pattern, strings.ReplaceAll(tt.output.String(), "\r", "")[tt.seen:])
-	return ""
-}
-
-// run types a command line of the host's shell, and returns when it has ended.
-func (tt *terminal) run(line string) string {
-	tt.t.Helper()
-	tt.send(line + "\n")
-	tt.expect(regexp.QuoteMeta(line) + "\n")
-	return tt.expect(`host> $`)
-}
-
-func (tt *terminal) assertStatus(want string) {
-	tt.t.Helper()
-	assert.Equal(tt.t, "status "+want+"\nhost> ", tt.run("echo status $?"))
+	tt.Expect(stopped)
+	WaitForProcess(tt.t, args, "T")
 }
 
 func TestCtrlC(t *testing.T) {
-	for _, key := range []struct{ key, name, status string }{{ctrlC, "C", "130"}, {ctrlBackslash, "backslash", "131"}} {
+	for _, key := range []struct{ key, name, status string }{{CtrlC, "C", "130"}, {CtrlBackslash, "backslash", "131"}} {
 		t.Run("no PID 1, Ctrl-"+key.name, func(t *testing.T) {
-			tt := openTerminal(t)
-			tt.send("step1-pid sh -c 'echo ready; exec sleep 86400'\n")
-			tt.expect("\nready\n")
-			tt.send(key.key)
-			assert.NotContains(t, tt.expect("host> $"), "handler")
-			tt.assertStatus(key.status)
+			tt := OpenShell(t)
+			tt.Type("step1-pid sleep 86301\n")
+			WaitForProcess(t, "sleep 86301", "S")
+			tt.Type(key.key)
+			assert.NotContains(t, tt.Expect("host> $"), "handler")
+			tt.AssertStatus(key.status)
 		})
 		t.Run("PID 1 without a handler, Ctrl-"+key.name, func(t *testing.T) {
-			tt := openTerminal(t)
-			tt.send("step1-pid -p sh -c 'echo ready; exec sleep 86400'\n")
-			tt.expect("\nready\n")
-			tt.send(key.key)
-			tt.expect("step1-pid: PID 1 has no handler .* once more kills it\n")
-			tt.send(key.key)
-			tt.expect("host> $")
-			tt.assertStatus("137")
+			tt := OpenShell(t)
+			tt.Type("step1-pid -p sleep 86302\n")
+			WaitForProcess(t, "sleep 86302", "S")
+			tt.Type(key.key)
+			tt.Expect("step1-pid: PID 1 has no handler .* once more kills it\n")
+			tt.Type(key.key)
+			tt.Expect("host> $")
+			tt.AssertStatus("137")
 		})
 		t.Run("PID 1 with a handler, Ctrl-"+key.name, func(t *testing.T) {
-			tt := openTerminal(t)
-			tt.send("step1-pid -p sh -c 'trap \"echo caught; exit 7\" INT QUIT; echo ready; " +
+			tt := OpenShell(t)
+			tt.Type("step1-pid -p sh -c 'trap \"echo caught; exit 7\" INT QUIT; echo ready; " +
 				"while :; do sleep 0.05; done'\n")
-			tt.expect("\nready\n")
-			tt.send(key.key)
-			assert.NotContains(t, tt.expect("host> $"), "handler")
-			tt.assertStatus("7")
+			tt.Expect("\nready\n")
+			tt.Type(key.key)
+			assert.NotContains(t, tt.Expect("host> $"), "handler")
+			tt.AssertStatus("7")
 		})
 		t.Run("at the prompt, Ctrl-"+key.name, func(t *testing.T) {
-			tt := openTerminal(t)
+			tt := OpenShell(t)
 			for _, options := range []string{"-i no", "-pmni no"} {
-				tt.send("step5-ipc " + options + " echo ran\n")
-				tt.expect(prompt + ".*\n")
+				tt.Type("step5-ipc " + options + " echo ran\n")
+				tt.Expect(prompt + ".*\n")
 				assert.Equal(t, []string{"ipc_namespace"}, Queues())
-				tt.send("half a line" + key.key)
-				text := tt.expect("host> $")
+				tt.Type("half a line" + key.key)
+				text := tt.Expect("host> $")
 				assert.Contains(t, text, "step5-ipc: stopped by signal")
 				assert.NotContains(t, text, "\nran\n")
 				assert.NotContains(t, text, "goroutine")
 				assert.Empty(t, Queues())
-				tt.assertStatus(key.status)
+				tt.AssertStatus(key.status)
 			}
+		})
+		for _, step := range []string{"step1-pid", "step1-pid -p"} {
+			t.Run(step+" of another process group, Ctrl-"+key.name, func(t *testing.T) {
+				tt := OpenShell(t)
+				tt.Type(step + " timeout 86303 sleep 86304\n")
+				WaitForProcess(t, "sleep 86304", "S")
+				tt.Type(key.key)
+				assert.NotContains(t, tt.Expect("host> $"), "handler")
+				WaitFor(t, "sleep has ended", func() bool { return Processes("sleep 86304") == nil })
+			})
+		}
+	}
+}
+
+// A PID 1 that has got a handler since the first Ctrl-C isn't killed by the second one.
+// Nor is one that ignores the signal, or takes it from sigwait(3).
+func TestLateHandler(t *testing.T) {
+	for _, action := range []string{
+		"signal.signal(2, lambda *a: print('caught'))", "signal.signal(2, signal.SIG_IGN)",
+		"signal.pthread_sigmask(signal.SIG_BLOCK, [2])",
+	} {
+		t.Run(action, func(t *testing.T) {
+			tt := OpenShell(t)
+			tt.Type("step1-pid -p python3 -c \"import signal, time; signal.signal(2, signal.SIG_DFL); input('name? '); " + action +
+				"; print(input('again? ')); print(input()); print(input())\"\n")
+			tt.Expect(`name\? $`)
+			tt.Type(CtrlC)
+			tt.Expect("once more kills it\n")
+			tt.Type("x\n")
+			tt.Expect(`again\? $`)
+			tt.Type(CtrlC)
+			tt.Type("one\n")
+			tt.Expect("\none\n")
+			tt.Type(CtrlC + CtrlC)
+			tt.Type("two\n")
+			tt.Expect("two\n(.*\n)*two\n") // the echo, the answer
+			tt.Type("three\n")
+			assert.NotContains(t, tt.Expect(`\nthree\n(.*\n)*host> $`), "handler")
+			tt.AssertStatus("0")
 		})
 	}
 }
 
 // Ctrl-Z stops both sides, also a PID 1, which the terminal can't stop; fg goes on.
 func TestCtrlZ(t *testing.T) {
-	for _, command := range []string{
-		"step1-pid sh -c 'echo ready; while :; do echo tick; sleep 0.05; done'",
-		// One process, which nobody but the step can stop.
-		`step1-pid -p perl -e '$|=1; print "ready\n"; while (1) { print "tick\n"; select undef,undef,undef,.05 }'`,
-		"step2-mnt -pm sh -c 'trap : TSTP; echo ready; while :; do echo tick; sleep 0.05; done'",
-	} {
-		t.Run(command, func(t *testing.T) {
-			tt := openTerminal(t)
+	const shell = `sh -c trap "$1" TSTP; echo ready; while :; do echo tick; read x; done sh `
+	for step, trap := range map[string]string{"step1-pid": "-", "step1-pid -p": "-", "step2-mnt -pm": ":",
+		"step1-pid -p step1-pid -p": "-"} {
+		t.Run(step, func(t *testing.T) {
+			tt := OpenShell(t)
+			inner := strings.ReplaceAll(step, "-p step1-pid", "-p "+Bin("step1-pid"))
+			args := shell + trap
 			for range 2 {
-				tt.send(command + "\n")
-				tt.expect("\nready\n")
-				tt.send(ctrlZ)
-				tt.expect(`Stopped.*\n(.*\n)*host> $`)
-				tt.run("sleep 0.2")
-				assert.NotContains(t, tt.run("sleep 0.2"), "tick")
-				tt.send("fg\n")
-				tt.expect("\ntick\n")
-				tt.send(ctrlZ)
-				tt.expect(`Stopped.*\n(.*\n)*host> $`)
-				tt.run("kill -KILL %%")
-				tt.run("wait")
+				tt.Type(inner + ` sh -c 'trap "$1" TSTP; echo ready; while :; do echo tick; read x; done' sh ` + trap + "\n")
+				tt.Expect("\nready\ntick\n$")
+				for range 2 {
+					tt.Type(CtrlZ)
+					tt.waitStopped(args)
+					tt.Type("fg\n")
+					tt.Expect("done' sh .*\n$")
+					tt.Type("\n")
+					tt.Expect("\ntick\n$")
+				}
+				tt.Type(CtrlZ)
+				tt.waitStopped(args)
+				tt.Run("kill -KILL %%")
+				tt.Run("wait")
 			}
 		})
 	}
+	t.Run("another process group", func(t *testing.T) {
+		tt := OpenShell(t)
+		for _, step := range []string{"step1-pid", "step1-pid -p"} {
+			tt.Type(step + " timeout 86305 sleep 86306\n")
+			WaitForProcess(t, "sleep 86306", "S")
+			tt.Type(CtrlZ)
+			tt.waitStopped("sleep 86306")
+			WaitForProcess(t, "timeout 86305 sleep 86306", "T")
+			tt.Type("fg\n")
+			WaitForProcess(t, "sleep 86306", "S")
+			WaitForProcess(t, "timeout 86305 sleep 86306", "S")
+			tt.Type(CtrlC)
+			tt.Expect(`host> $`)
+		}
+	})
 	t.Run("at the prompt", func(t *testing.T) {
-		tt := openTerminal(t)
+		tt := OpenShell(t)
 		for _, options := range []string{"-i no", "-pmni no"} {
-			tt.send("step5-ipc " + options + " echo ran\n")
-			tt.expect(prompt + ".*\n")
-			tt.send(ctrlZ)
-			tt.expect(`Stopped.*\n(.*\n)*host> $`)
-			tt.send("fg\n")
-			time.Sleep(100 * time.Millisecond)
-			tt.send("after the stop\n")
-			tt.expect("\nParent: received message: after the stop\n")
-			tt.expect("\n?ran\nhost> $")
+			tt.Type("step5-ipc " + options + " echo ran\n")
+			tt.Expect(prompt + ".*\n")
+			tt.Type(CtrlZ)
+			tt.Expect(stopped)
+			tt.Type("fg\n")
+			tt.Expect("step5-ipc .*\n")
+			tt.Type("after the stop\n")
+			tt.Expect("\nParent: received message: after the stop\n")
+			tt.Expect("\n?ran\nhost> $")
+		}
+	})
+	// Nobody could continue it: like any program there, the step is not stopped.
+	t.Run("orphaned process group", func(t *testing.T) {
+		NeedsHost(t)
+		for _, options := range []string{"", "-p"} {
+			tt := OpenTerminal(t, exec.Command("sh", "-c", "exec step1-pid "+options+" cat"))
+			WaitForProcess(t, "cat", "S")
+			tt.Type(CtrlZ + "still here\n")
+			tt.Expect(`still here\n(\^Z)?still here\n`)
+			tt.Type(CtrlD)
+			WaitFor(t, "cat has ended", func() bool { return Processes("cat") == nil })
 		}
 	})
 }
@@ -191,39 +185,94 @@ func TestCtrlZ(t *testing.T) {
 func TestEndInBackground(t *testing.T) {
 	for _, step := range []string{"step1-pid", "step1-pid -p", "step2-mnt -pm"} {
 		t.Run(step, func(t *testing.T) {
-			tt := openTerminal(t)
-			for _, next := range []string{"bg", "kill -TERM %1"} {
-				tt.send(step + " sh -c 'echo ready; exec sleep 0.5'\n")
-				tt.expect("\nready\n")
-				tt.send(ctrlZ)
-				tt.expect(`Stopped.*\n(.*\n)*host> $`)
-				tt.run(next)
-				time.Sleep(2700 * time.Millisecond) // the shell reads the terminal meanwhile
-				assert.Contains(t, tt.run("echo still here"), "still here\n")
-				tt.run("kill -KILL %1")
-				tt.run("wait")
+			tt := OpenShell(t)
+			for _, next := range []string{"bg && touch go", "kill -TERM %1"} {
+				tt.Run("cd $(mktemp -d)")
+				tt.Type(step + " sh -c 'echo ready; until [ -e go ]; do sleep 0.05; done' 2>/dev/null\n")
+				tt.Expect("\nready\n")
+				tt.Type(CtrlZ)
+				tt.Expect(stopped)
+				tt.Run(next)
+				WaitFor(t, "the job has ended", func() bool { return !strings.Contains(tt.Run("jobs"), "ing ") })
+				assert.Contains(t, tt.Run("echo still here"), "still here\n")
 			}
 		})
 	}
 }
 
+// kill %1 ends a stopped job, also a PID 1 that has no handler and uses the terminal.
+func TestKillStopped(t *testing.T) {
+	for _, command := range []string{
+		"step1-pid cat", "step1-pid -p cat", "step1-pid -p sleep 86307", "step1-pid -p bash --norc --noediting -c 'read x'",
+		"step1-pid sh -c 'trap : TERM HUP; while :; do read x; done'",
+	} {
+		for _, sig := range []string{"TERM", "HUP"} {
+			t.Run(sig+" "+command, func(t *testing.T) {
+				tt := OpenShell(t)
+				tt.Type(command + "\n")
+				_, args, _ := strings.Cut(command, " ")
+				args = strings.ReplaceAll(strings.TrimPrefix(args, "-p "), "'", "")
+				WaitForProcess(t, args, "S")
+				tt.Type(CtrlZ)
+				tt.waitStopped(args)
+				tt.Run("kill -" + sig + " %1")
+				WaitFor(t, "the job has ended", func() bool { return Processes(args) == nil })
+				tt.Run("wait")
+				assert.Contains(t, tt.Run("jobs; echo none"), "none\n")
+			})
+		}
+	}
+}
+
 // A step in the background that reads from the terminal is stopped, and doesn't spin.
 func TestBackground(t *testing.T) {
-	for _, command := range []string{"step1-pid cat", "step1-pid -p cat", "step2-mnt -pm cat"} {
+	for _, command := range []string{"cat", "step1-pid cat", "step1-pid -p cat", "step2-mnt -pm cat"} {
 		t.Run(command, func(t *testing.T) {
-			tt := openTerminal(t)
-			tt.run(command + " &")
-			tt.run("sleep 0.3")
-			assert.Contains(t, tt.run("jobs"), "Stopped")
-			tt.send("fg\n")
-			tt.expect("cat\n")
-			time.Sleep(100 * time.Millisecond)
-			tt.send("one\n")
-			tt.expect("(one\n.*){2}")
-			tt.send(ctrlD)
-			tt.expect("host> $")
-			tt.assertStatus("0")
+			tt := OpenShell(t)
+			stopped := func() bool { return strings.Contains(tt.Run("jobs"), "Stopped") }
+			for i := range Soak(6) {
+				tt.Run(command + " &")
+				WaitFor(t, "the shell knows of the stop", stopped)
+				if i%2 == 1 {
+					tt.Run("bg")
+					WaitFor(t, "the shell knows of the next stop", stopped)
+				}
+				assert.Equal(t, "T", WaitForProcess(t, "cat", "").State, "it must not spin")
+				tt.Type("fg\n")
+				tt.Expect("cat\n")
+				tt.Type("one\n")
+				tt.Expect("(one\n.*){2}")
+				tt.Type(CtrlD)
+				tt.Expect("host> $")
+				tt.AssertStatus("0")
+			}
 		})
+	}
+}
+
+// A Ctrl-Z in any moment of the start stops both sides.
+func TestCtrlZAtStart(t *testing.T) {
+	tt := OpenShell(t)
+	for i := range Soak(20) {
+		tt.Type("step1-pid -p sh -c 'read x; echo got $x'\n")
+		WaitFor(t, "the step is in the foreground", func() bool {
+			for _, p := range Processes("step1-pid -p sh -c read x; echo got $x") {
+				if p.Group == p.Foreground {
+					return true
+				}
+			}
+			return false
+		})
+		time.Sleep(time.Duration(i%10) * time.Millisecond)
+		tt.Type(CtrlZ)
+		tt.Expect(stopped)
+		for _, p := range Processes("sh -c read x; echo got $x") {
+			assert.Equal(t, "T", p.State)
+		}
+		tt.Type("fg\n")
+		tt.Expect("x'\n")
+		tt.Type("it\n")
+		tt.Expect("\ngot it\nhost> $")
 	}
 }
 
@@ -231,48 +280,190 @@ func TestBackground(t *testing.T) {
 func TestJobControl(t *testing.T) {
 	for _, step := range []string{"step1-pid -p", "step2-mnt -pm", "step3-uts -pmu box", "step1-pid"} {
 		t.Run(step, func(t *testing.T) {
-			tt := openTerminal(t)
-			tt.send(step + " bash --norc --noediting -i\n")
+			tt := OpenShell(t)
+			tt.Type(step + " bash --norc --noediting -i\n")
 			name, _, _ := strings.Cut(step, " ")
 			inside := name + "[#$] $"
-			assert.NotContains(t, tt.expect(inside), "job control")
-			tt.send("sleep 86400\n")
-			time.Sleep(200 * time.Millisecond)
-			tt.send(ctrlZ)
-			tt.expect(`Stopped.*\n(.*\n)*` + inside)
-			tt.send("jobs\n")
-			tt.expect(`Stopped +sleep 86400\n` + inside)
-			tt.send("fg\n")
-			tt.expect("sleep 86400\n")
-			time.Sleep(100 * time.Millisecond)
-			tt.send(ctrlC)
-			tt.expect(inside)
-			tt.send("echo $?\n")
-			tt.expect("\n130\n" + inside)
-			tt.send(ctrlC)
-			tt.expect(inside)
-			tt.send("exit 3\n")
-			tt.expect("host> $")
-			tt.assertStatus("3")
+			assert.NotContains(t, tt.Expect(inside), "job control")
+			tt.Type("sleep 86308\n")
+			sleep := WaitForProcess(t, "sleep 86308", "S")
+			WaitFor(t, "sleep is in the foreground", func() bool {
+				now := ReadProcess(strconv.Itoa(sleep.PID))
+				return now.Group == now.Foreground
+			})
+			tt.Type(CtrlZ)
+			tt.Expect(`Stopped.*\n(.*\n)*` + inside)
+			tt.Type("jobs\n")
+			tt.Expect(`Stopped +sleep 86308\n` + inside)
+			tt.Type("fg\n")
+			tt.Expect("sleep 86308\n")
+			WaitForProcess(t, "sleep 86308", "S")
+			tt.Type(CtrlC)
+			tt.Expect(inside)
+			tt.Type("echo $?\n")
+			tt.Expect("\n130\n" + inside)
+			tt.Type(CtrlC)
+			tt.Expect(inside)
+			tt.Type("exit 3\n")
+			tt.Expect("host> $")
+			tt.AssertStatus("3")
 		})
 	}
 }
 
+// The suspend of a shell inside stops the step, and fg continues both.
+func TestSuspend(t *testing.T) {
+	for _, step := range []string{"step1-pid", "step1-pid -p"} {
+		t.Run(step, func(t *testing.T) {
+			tt := OpenShell(t)
+			const inside = "step1-pid[#$] $"
+			tt.Type(step + " bash --norc --noediting -i\n")
+			tt.Expect(inside)
+			for i := range 2 {
+				// PID 1 can't stop itself: it is told from outside.
+				if strings.HasSuffix(step, "-p") {
+					shell := WaitForProcess(t, "bash --norc --noediting -i", "S")
+					require.NoError(t, unix.Kill(shell.PID, unix.SIGSTOP))
+				} else {
+					tt.Type("suspend\n")
+				}
+				tt.waitStopped("bash --norc --noediting -i")
+				tt.Type("fg\n")
+				tt.Expect("bash --norc --noediting -i\n")
+				tt.Type(fmt.Sprintf("echo round $((%d + 1))\n", i))
+				tt.Expect(fmt.Sprintf("round %d\n", i+1) + inside)
+				// Its job control still works.
+				tt.Type("sleep 86309\n")
+				sleep := WaitForProcess(t, "sleep 86309", "S")
+				WaitFor(t, "sleep is in the foreground", func() bool {
+					now := ReadProcess(strconv.Itoa(sleep.PID))
+					return now.Group == now.Foreground
+				})
+				tt.Type(CtrlC)
+				tt.Expect(inside)
+			}
+			tt.Type("exit 4\n")
+			tt.Expect("host> $")
+			tt.AssertStatus("4")
+		})
+	}
+}
+
+// A shell inside, not PID 1, can't give the terminal back when it ends: its foreground
+// group has no members any more. The command goes on, and keys work.
+func TestForegroundAbandoned(t *testing.T) {
+	for _, step := range []string{"step1-pid -p", "step2-mnt -pm", "step1-pid -p " + Bin("step1-pid") + " -p"} {
+		open := func(t *testing.T, then string) *Terminal {
+			tt := OpenShell(t)
+			tt.Type(step + " sh -c 'bash --norc --noediting -i; " + then + "'\n")
+			tt.Expect(`step\S+[#$] $`)
+			tt.Type("exit\n")
+			return tt
+		}
+		t.Run(step+", read", func(t *testing.T) {
+			tt := open(t, "echo name?; read x; echo hello $x")
+			tt.Expect(`\nname\?\n`)
+			tt.Type("you\n")
+			tt.Expect("\nhello you\nhost> $")
+		})
+		t.Run(step+", Ctrl-C", func(t *testing.T) {
+			tt := open(t, "sleep 86310; echo after")
+			sleep := WaitForProcess(t, "sleep 86310", "S")
+			WaitFor(t, "its group is in the foreground", func() bool {
+				now := ReadProcess(strconv.Itoa(sleep.PID))
+				return now.Group == now.Foreground
+			})
+			tt.Type(CtrlZ)
+			tt.waitStopped("sleep 86310")
+			tt.Type("fg\n")
+			WaitForProcess(t, "sleep 86310", "S")
+			tt.Type(CtrlC)
+			tt.Expect("host> $|once more kills it\n|after\n")
+			WaitFor(t, "sleep has ended", func() bool { return Processes("sleep 86310") == nil })
+			if len(Processes("sh -c bash --norc --noediting -i; sleep 86310; echo after")) > 0 {
+				tt.Type(CtrlC)
+			}
+		})
+	}
+	// A shell that is killed leaves it so without a PID namespace, too.
+	t.Run("killed shell", func(t *testing.T) {
+		tt := OpenShell(t)
+		tt.Type("step1-pid sh -c 'bash --norc --noediting -i; echo name?; read x; echo hello $x'\n")
+		tt.Expect(`step1-pid[#$] $`)
+		tt.Type("kill -KILL $$\n")
+		tt.Expect(`\nname\?\n`)
+		tt.Type("you\n")
+		tt.Expect("\nhello you\nhost> $")
+	})
+}
+
 // A script goes on reading after a shell in a step has ended, also one that was killed.
 func TestTerminalGivenBack(t *testing.T) {
-	tt := openTerminal(t)
-	tt.send(`bash -c 'step1-pid -p bash --norc --noediting -i; read line; echo "got $line"'` + "\n")
-	tt.expect("step1-pid[#$] $")
-	tt.send("exit\n")
-	time.Sleep(200 * time.Millisecond)
-	tt.send("this\n")
-	tt.expect("\ngot this\nhost> $")
+	tt := OpenShell(t)
+	tt.Type(`bash -c 'step1-pid -p bash --norc --noediting -i; read line; echo "got $line"'` + "\n")
+	tt.Expect("step1-pid[#$] $")
+	shell := WaitForProcess(t, "bash --norc --noediting -i", "S")
+	tt.Type("exit\n")
+	WaitFor(t, "the shell has ended", func() bool { return ReadProcess(strconv.Itoa(shell.PID)).State == "" })
+	tt.Type("this\n")
+	tt.Expect("\ngot this\nhost> $")
 
-	// A command that is killed leaves the terminal as it was found.
-	before := tt.run("stty -a")
-	tt.send("step1-pid -p sh -c 'stty raw -echo; echo ready; exec sleep 86397'\n")
-	tt.expect("\nready")
-	assert.NoError(t, exec.Command("sh", "-c", `kill -KILL $(pgrep -f -x "sleep 86397")`).Run())
-	tt.expect("host> $")
-	assert.Equal(t, before, tt.run("stty -a"))
+	// A command that did not end by itself leaves the terminal as it was found.
+	before := tt.Run("stty -a")
+	const raw = "sh -c 'stty raw -echo; sleep 86311; exit'"
+	for step, end := range map[string]func(command, step Process) error{
+		"step1-pid -p":  func(command, _ Process) error { return unix.Kill(command.PID, unix.SIGKILL) },
+		"step1-pid":     func(_, step Process) error { return unix.Kill(step.PID, unix.SIGHUP) },
+		"step2-mnt -pm": func(_, step Process) error { return unix.Kill(step.PID, unix.SIGTERM) },
+	} {
+		tt.Type(step + " " + raw + "\n")
+		command := WaitForProcess(t, strings.ReplaceAll(raw, "'", ""), "S")
+		WaitForProcess(t, "sleep 86311", "S")
+		require.NoError(t, end(command, ReadProcess(strconv.Itoa(command.PPID))))
+		tt.Expect("host> $")
+		assert.Equal(t, before, tt.Run("stty -a"), step)
+		for _, p := range Processes("sleep 86311") {
+			_ = unix.Kill(p.PID, unix.SIGKILL)
+		}
+	}
+	// A command that ends by itself may change them.
+	tt.Type("step1-pid stty -echo; stty -a\n")
+	tt.Expect("[^-]echoctl|-echo .*-icanon|isig icanon iexten -echo ")
+}
+
+// The step brought to the foreground later gives the terminal back, too.
+func TestGivenBackAfterForeground(t *testing.T) {
+	tt := OpenShell(t)
+	tt.Run("cd $(mktemp -d)")
+	before := tt.Run("stty -a")
+	tt.Run("step1-pid -p sh -c 'until [ -e go ]; do sleep 0.05; done; stty raw -echo; sleep 86312' &")
+	tt.Type("fg\n")
+	tt.Expect("86312'\n")
+	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", tt.cmd.Process.Pid))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o644))
+	WaitForProcess(t, "sleep 86312", "S")
+	shell := Processes("sh -c until [ -e go ]; do sleep 0.05; done; stty raw -echo; sleep 86312")
+	require.Len(t, shell, 1)
+	require.NoError(t, unix.Kill(shell[0].PID, unix.SIGKILL))
+	tt.Expect("host> $")
+	assert.Equal(t, before, tt.Run("stty -a"))
+	tt.Run("cd /; rm -r $OLDPWD")
+}
+
+// While step 5 asks, its child is named for the step; the command has its own name.
+func TestChildsName(t *testing.T) {
+	tt := OpenShell(t)
+	tt.Type("step5-ipc -pi no sleep 86313\n")
+	tt.Expect(prompt + ".*\n")
+	steps := Processes("step5-ipc -pi no sleep 86313")
+	require.Len(t, steps, 2)
+	assert.Equal(t, "step5-ipc", steps[0].Name)
+	assert.Equal(t, "step5-ipc", steps[1].Name)
+	tt.Type("\n")
+	assert.Equal(t, "sleep", WaitForProcess(t, "sleep 86313", "S").Name)
+	tt.Type(CtrlC)
+	tt.Expect("once more kills it\n")
+	tt.Type(CtrlC)
+	tt.Expect("host> $")
 }

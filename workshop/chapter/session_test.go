@@ -66,7 +66,7 @@ func TestSession(t *testing.T) {
 			"'''text output\nbox\n1 \n'''\n\n'''sh host\nhostname\n'''\n'''text output\nhost\n'''\n\n" +
 			"'''sh inside\nexit 3\n'''\n'''text output\nexit\n'''\n\n'''sh inside\necho $?; hostname\n'''\n'''text output\n3\nhost\n'''\n", ""},
 		{"another shell in a step", "'''sh inside\nstep2-mnt -pm sh\necho $$\nexit\n'''\n", "page.md:4: "},
-		{"an answer", "'''sh inside\nstep5-ipc -i no echo done\n'''\n'''text output\n Child: a message for the parent, up to 80 bytes, within 60 s:\n'''\n\n" +
+		{"an answer", "'''sh inside\nstep5-ipc -i no echo done\n'''\n'''text output\n Child: a message for the parent, up to 80 bytes:\n'''\n\n" +
 			"Type:\n\n'''text input inside\nhello, parent\n'''\n'''text output\nParent: received message: hello, parent\ndone\n'''\n", ""},
 		{"a prompt without an end", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
 			"'''text input host\nme\n'''\n\n'''sh host\necho $name\n'''\n'''text output\nme\n'''\n", ""},
