@@ -76,7 +76,9 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := &Child{c: c, socket: pair[0], trace: trace, isPID1: flags&unix.CLONE_NEWPID != 0,
+	const none = -2 // ForkExec stores something else as soon as there is a child
+	ch := &Child{c: c, socket: pair[0], pidfd: none, trace: trace,
+		isPID1:   flags&unix.CLONE_NEWPID != 0,
 		terminal: openTerminal(), stopped: make(chan struct{}, 1)}
 	ch.pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Env:   append(os.Environ(), childEnv+"="+heritage.String(), "GOMAXPROCS=1"),
@@ -89,12 +91,12 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	for _, fd := range []int{heritage.socket, heritage.stderr, heritage.ipc} {
 		unix.Close(fd)
 	}
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.EACCES, unix.E2BIG: // of execve(2)
-		return nil, Failed("re-execute", "/proc/self/exe", err)
-	default:
+	switch {
+	case err == nil:
+	case ch.pidfd == none:
 		return nil, Failed("clone", FlagNames(flags), err)
+	default: // the child had this error, of execve(2)
+		return nil, Failed("re-execute", "/proc/self/exe", err)
 	}
 	go ch.handleSignals(catchSignals())
 	Parentf(c, "cloned the child, PID %d", ch.pid)
