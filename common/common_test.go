@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cause"
+	"nsteps/internal/cmdline"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -48,7 +49,10 @@ func TestFailed(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	plain := func() facts { return facts{args: []string{"bin/step1-pid", "-p"}, uid: 1000} }
+	plain := func() *cause.Facts {
+		return &cause.Facts{Args: []string{"bin/step1-pid", "-p"}, UID: 1000}
+	}
+	own := []cause.Hint{{Operations: "join", Cause: cause.Cause{Text: "a hint of its own"}}}
 	for _, test := range []struct {
 		err  error
 		want string
@@ -58,6 +62,9 @@ func TestReport(t *testing.T) {
 		{errGone, ""},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
+		{Failed("join", "/proc/1/ns/net", unix.EINVAL),
+			"step: join /proc/1/ns/net: invalid argument\n  a hint of its own\n"},
+		{Failed("join", "x", errGone), "step: join x: the other process is gone\n"},
 		{&UsageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
 			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM),
@@ -65,145 +72,9 @@ func TestReport(t *testing.T) {
 				"  or root in a user namespace: unshare --user --map-root-user bin/step1-pid -p\n"},
 	} {
 		var b bytes.Buffer
-		report(&b, "step", test.err, plain)
+		report(&b, "step", test.err, own, plain)
 		assert.Equal(t, test.want, b.String())
 	}
-}
-
-func TestHint(t *testing.T) {
-	root := facts{args: []string{"bin/step6-chroot", "-c", "my jail", "ls"}, jail: "my jail",
-		sysAdmin: true, limits: map[string]string{"pid": "96365", "mnt": "0", "net": "0"}}
-	user := root
-	user.uid, user.sysAdmin = 1000, false
-	mapped := root
-	mapped.userns, mapped.apparmor = true, true
-	container := root
-	container.sysAdmin = false
-	installed := root
-	installed.args = []string{"step6-chroot"}
-	const self = "bin/step6-chroot -c 'my jail' ls"
-	for _, test := range []struct {
-		err   error
-		facts facts
-		want  string
-	}{
-		{errGone, root, ""},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM), user,
-			"be root: sudo " + self + "\nor root in a user namespace: unshare --user --map-root-user " + self},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM), root,
-			"even root may not, as in a container; start that with: docker run --privileged"},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM), container,
-			"even root may not, as in a container; start that with: docker run --privileged"},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM), mapped,
-			"AppArmor restricts unprivileged user namespaces; be root: sudo " + self +
-				"\nor allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
-		{Failed("mount proc on", "/proc", unix.EPERM), user,
-			"be root: sudo " + self + "\nor root in a user namespace: unshare --user --map-root-user " + self},
-		{Failed("mount proc on", "/proc", unix.EPERM), root, "an outer container masks parts of its /proc, " +
-			"which a new one would show; start that with: docker run --security-opt systempaths=unconfined"},
-		{Failed("clone", "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWNET", unix.ENOSPC), root,
-			"not the disk, but a limit of namespaces, or 32 nested ones, namespaces(7): " +
-				"sysctl -w user.max_mnt_namespaces=10000 user.max_net_namespaces=10000"},
-		{Failed("clone", "CLONE_NEWPID", unix.ENOSPC), user,
-			"not the disk, but a limit of namespaces, or 32 nested ones, namespaces(7): " +
-				"sudo sysctl -w user.max_pid_namespaces=10000"},
-		{Failed("chroot", "my jail", unix.ENOENT), root, "make the jail: bin/binlibdepcp /bin/sh 'my jail'"},
-		{Failed("chroot", "my jail", unix.ENOENT), installed, "make the jail: binlibdepcp /bin/sh 'my jail'"},
-		{Failed("chroot", "my jail", unix.ENOTDIR), root,
-			"-c takes a directory, as in: bin/step6-chroot -c jail sh"},
-		{Failed("chroot", "-m", unix.ENOENT), root,
-			"an option with a value comes last, as in: bin/step6-chroot -pmc jail sh"},
-		{Failed("mq_unlink", "/ipc_namespace", unix.EPERM), user, "the queue is another user's: " +
-			"sudo mount -t mqueue none /mnt; sudo rm /mnt/ipc_namespace; sudo umount /mnt"},
-		{Failed("exec", "/nonesuch/ls", unix.ENOENT), root,
-			"the command isn't in the jail: bin/binlibdepcp /nonesuch/ls 'my jail'"},
-		{Failed("exec", "ls", unix.EIO), root, ""},
-	} {
-		assert.Equal(t, test.want, hint(test.err, test.facts), "%v", test.err)
-	}
-	for _, h := range hints {
-		text := hint(Failed(h.operation, "OBJECT", h.errno), root)
-		assert.NotEmpty(t, text, "%s: %v", h.operation, h.errno)
-		assert.NotContains(t, text, "SUDO")
-		assert.NotContains(t, text, "JAIL")
-	}
-}
-
-func TestInterpreter(t *testing.T) {
-	// A small ELF file: the header, one PT_INTERP program header, the text.
-	object := make([]byte, 64+56+14)
-	copy(object, "\x7fELF\x02\x01\x01")
-	object[32], object[56] = 64, 1                       // e_phoff, e_phnum
-	object[64], object[64+8], object[64+32] = 3, 120, 14 // p_type, p_offset, p_filesz
-	copy(object[120:], "/lib/ld.so.99\x00")
-	huge := bytes.Clone(object)
-	for i := range 8 {
-		huge[64+32+i], huge[32+i] = 0xff, object[32+i]
-	}
-	static := bytes.Clone(object)
-	static[64] = 1 // PT_LOAD
-	lying := bytes.Clone(object)
-	for i := range 8 {
-		lying[32+i] = 0xff // e_phoff
-	}
-	for _, test := range []struct{ name, text, kind, want string }{
-		{"empty", "", "", ""},
-		{"text", "echo hello\n", "", ""},
-		{"script", "#!/bin/sh\necho hello\n", "#! interpreter", "/bin/sh"},
-		{"script with an argument", "#! /usr/bin/env python3 -u\n", "#! interpreter", "/usr/bin/env"},
-		{"script without an end", "#!/bin/sh", "#! interpreter", "/bin/sh"},
-		{"script without a name", "#!\n", "#! interpreter", ""},
-		{"dynamic", string(object), "ELF interpreter", "/lib/ld.so.99"},
-		{"static", string(static), "", ""},
-		{"cut off", string(object[:64]), "", ""},
-		{"huge name", string(huge), "ELF interpreter", "/lib/ld.so.99"},
-		{"header beyond", string(lying), "", ""},
-		{"32 bits", "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 60), "", ""},
-	} {
-		file := filepath.Join(t.TempDir(), "file")
-		require.NoError(t, os.WriteFile(file, []byte(test.text), 0o644))
-		kind, name := interpreter(file)
-		assert.Equal(t, test.kind, kind, test.name)
-		assert.Equal(t, test.want, name, test.name)
-	}
-	kind, name := interpreter("/nonesuch")
-	assert.Empty(t, kind+name)
-}
-
-func TestMissing(t *testing.T) {
-	script := filepath.Join(t.TempDir(), "script")
-	require.NoError(t, os.WriteFile(script, []byte("#!/nonesuch/perl -w\n"), 0o755))
-	f := facts{args: []string{"step6-chroot"}}
-	assert.Equal(t, "there is no such program in "+path+
-		"; what is elsewhere takes its path, what a shell provides takes sh -c", f.missing("ls"))
-	assert.Equal(t, "", f.missing("/nonesuch/ls"))
-	assert.Equal(t, "the file is there, but its #! interpreter /nonesuch/perl isn't", f.missing(script))
-	f.jail = "jail"
-	assert.Equal(t, `the command isn't in the jail: binlibdepcp ls jail`, f.missing("ls"))
-	assert.Equal(t, "the file is there, but its #! interpreter /nonesuch/perl isn't in the jail: "+
-		"binlibdepcp /nonesuch/perl jail", f.missing(script))
-}
-
-func TestQuote(t *testing.T) {
-	for word, want := range map[string]string{
-		"":             "''",
-		"plain":        "plain",
-		"/a-b_c.d,e=f": "/a-b_c.d,e=f",
-		"a b":          "'a b'",
-		"it's":         `'it'\''s'`,
-		"$HOME":        "'$HOME'",
-		"*":            "'*'",
-		"~":            "'~'",
-		"größe":        "'größe'",
-		"a\nb":         `"a\nb"`,
-		"\xff":         `"\xff"`,
-		"\x1b[31m":     `"\x1b[31m"`,
-	} {
-		assert.Equal(t, want, Quote(word))
-	}
-	assert.Equal(t, "sh -c 'echo $$'", quoteAll([]string{"sh", "-c", "echo $$"}))
-	assert.Equal(t, "a ...", quoteAll([]string{"a", strings.Repeat("x", 300), "b"}))
-	assert.Equal(t, `a "b" \x1b`, Printable("a \"b\" \x1b"))
 }
 
 func TestTruncate(t *testing.T) {
@@ -246,7 +117,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET", "1")
 	t.Setenv("HOME", "/home/me")
 	env := environment("step1-pid")
-	want := []string{"PATH=" + path, "HOME=/root", "PS1=step1-pid# ", "TERM=vt100"}
+	want := []string{"PATH=" + cmdline.Path, "HOME=/root", "PS1=step1-pid# ", "TERM=vt100"}
 	if os.Getuid() != 0 {
 		want[1], want[2] = "HOME=/home/me", "PS1=step1-pid$ "
 	}

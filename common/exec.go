@@ -12,10 +12,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
-)
 
-// path is where the command is looked up: what a login gives, environ(7).
-const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	"nsteps/internal/cmdline"
+)
 
 // Exec makes the child the command that stands after the options. It returns only if
 // that fails, or, with nil, if there is no command. The command's environment has
@@ -27,7 +26,7 @@ func Exec(c *cli.Context) error {
 		fmt.Fprintf(os.Stderr, "%s: all set up, but there is no command to execute, as sh\n", c.App.Name)
 		return nil
 	}
-	Childf(c, "executing %s", quoteAll(args))
+	Childf(c, "executing %s", cmdline.QuoteAll(args))
 	runtime.LockOSThread() // the mask and PDEATHSIG are this thread's, which calls execve
 	if err := resetSignals(); err != nil {
 		return err
@@ -46,14 +45,14 @@ func Exec(c *cli.Context) error {
 	return execvp(args, environment(c.App.Name))
 }
 
-// execvp looks the command up in path and executes it, as execvp(3) does: the search
+// execvp looks the command up in Path and executes it, as execvp(3) does: the search
 // goes on after a file that may not be executed.
 func execvp(args, env []string) error {
 	if strings.Contains(args[0], "/") {
 		return Failed("exec", args[0], unix.Exec(args[0], args, env))
 	}
 	failed := Failed("exec", args[0], unix.ENOENT)
-	for _, dir := range filepath.SplitList(path) {
+	for _, dir := range filepath.SplitList(cmdline.Path) {
 		file := filepath.Join(dir, args[0])
 		if info, err := os.Stat(file); err != nil || info.IsDir() {
 			continue
@@ -72,7 +71,7 @@ func environment(step string) []string {
 	if os.Getuid() == 0 {
 		home, prompt = "/root", "# "
 	}
-	env := []string{"PATH=" + path, "HOME=" + home, "PS1=" + step + prompt}
+	env := []string{"PATH=" + cmdline.Path, "HOME=" + home, "PS1=" + step + prompt}
 	if term, ok := os.LookupEnv("TERM"); ok {
 		env = append(env, "TERM="+term)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cause"
 )
 
 // Exit statuses of a step, those of env(1) and chroot(1). Any other is the command's
@@ -43,8 +45,9 @@ options:{{template "visibleFlagTemplate" .}}
 // Main runs one side of a step and exits with the step's status: parent in the
 // process that a person started, child in the one that Start cloned, once the parent
 // has released it. Both parse the same command line. Main adds the options --help and
-// --verbose, and prints an error, once, with a hint on what mends it.
-func Main(app *cli.App, parent, child cli.ActionFunc) {
+// --verbose, and prints an error, once, with a hint on the fix.
+// A program's own hints come before those of package cause.
+func Main(app *cli.App, parent, child cli.ActionFunc, hints ...cause.Hint) {
 	// A reader of the output that has gone away is no reason to end: write(2) fails.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	if isChild() {
@@ -53,6 +56,7 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 		go catchStops() // takes about as long as reading the options
 	}
 	var jail string
+	var root cause.Root
 	app.UsageText = "[options] [cmd [arg...]]"
 	app.Flags = append([]cli.Flag{&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
 		Usage: "say what parent and child do"}}, app.Flags...)
@@ -69,6 +73,9 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 		_, err := await(socket())
 		if err == nil {
 			Childf(c, "PID %d", os.Getpid())
+			if jail != "" {
+				root = cause.KeepRoot() // a hint depends on the machine, not on the jail
+			}
 			err = child(c)
 		}
 		if err != nil && closed(socket()) { // the parent is gone
@@ -78,7 +85,8 @@ func Main(app *cli.App, parent, child cli.ActionFunc) {
 		return err
 	}
 	err := app.Run(os.Args)
-	report(os.Stderr, app.Name, err, func() facts { return gather(os.Args, jail) })
+	report(os.Stderr, app.Name, err, hints,
+		func() *cause.Facts { return cause.Gather(os.Args, jail, root) })
 	os.Exit(exitStatus(err))
 }
 
@@ -244,8 +252,9 @@ func exitStatus(err error) int {
 	return StatusNotExecutable
 }
 
-// report prints "program: operation object: errno", and beneath it what mends it.
-func report(w io.Writer, program string, err error, gather func() facts) {
+// report prints "program: operation object: errno", and beneath it the fix.
+func report(w io.Writer, program string, err error, own []cause.Hint,
+	gather func() *cause.Facts) {
 	var s status
 	var usage *UsageError
 	if err == nil || errors.As(err, &s) {
@@ -254,8 +263,8 @@ func report(w io.Writer, program string, err error, gather func() facts) {
 	fmt.Fprintf(w, "%s: %s\n", program, Printable(err.Error()))
 	if errors.As(err, &usage) {
 		fmt.Fprintf(w, "  usage: %s [options] [cmd [arg...]]\n  see: %s --help\n",
-			program, Quote(gather().args[0]))
-	} else if text := hint(err, gather()); text != "" {
+			program, Quote(gather().Args[0]))
+	} else if text := hint(err, gather(), own); text != "" {
 		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(text, "\n", "\n  "))
 	}
 }

@@ -19,7 +19,9 @@ import (
 
 var steps = nsteps.Names()
 
-func TestMain(m *testing.M) { Main(m, Steps("binlibdepcp")...) }
+func TestMain(m *testing.M) {
+	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter")...)
+}
 
 func source(t *testing.T, step nsteps.Step) string {
 	t.Helper()

@@ -31,7 +31,9 @@ func TestTroubleshooting(t *testing.T) {
 		}
 	}
 	t.Run("hints", func(t *testing.T) {
-		has(t, phrases(t, "../../common/hint.go", everything))
+		for _, file := range []string{"container", "exec", "hints"} {
+			has(t, phrases(t, "../../internal/cause/"+file+".go", isCause))
+		}
 		has(t, phrases(t, "../../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
 		has(t, phrases(t, "../doctor/diagnose.go", isCause))
 	})
@@ -69,7 +71,7 @@ type phrase struct{ text, at string }
 
 // varies is what has no fixed text on the screen: verbs of package fmt, the names that
 // hints are made of, an end of line.
-var varies = regexp.MustCompile(`%[.0-9]*[a-z]|OBJECT|PROGRAM|SUDO|JAIL|\n`)
+var varies = regexp.MustCompile(`%[.0-9]*[a-z]|OBJECT|PROGRAM|SELF|SUDO|JAIL|FILL|EMULATOR|WSL|FILES|\n`)
 
 // phrases returns the fixed parts, of two words or more, of the texts in the parts of a
 // Go file that are wanted.
@@ -104,21 +106,31 @@ func phrases(t *testing.T, file string, wanted func(ast.Node) bool) (found []phr
 	return found
 }
 
-func everything(ast.Node) bool { return true }
-
 func isFunc(n ast.Node, name string) bool {
 	f, ok := n.(*ast.FuncDecl)
 	return ok && f.Name.Name == name
 }
 
-// isCause reports whether n is the cause in a diagnosis of workshop doctor.
+// isCause reports whether n is a text of package cause, or of what it is made of: a
+// literal of a Cause or a need, a field of such a one that is set or added to.
 func isCause(n ast.Node) bool {
-	field, ok := n.(*ast.KeyValueExpr)
-	if !ok {
-		return false
+	switch n := n.(type) {
+	case *ast.CompositeLit:
+		name, ok := n.Type.(*ast.Ident)
+		if selector, isSelector := n.Type.(*ast.SelectorExpr); isSelector {
+			name, ok = selector.Sel, true
+		}
+		return ok && (name.Name == "Cause" || name.Name == "need")
+	case *ast.AssignStmt:
+		field, ok := n.Lhs[0].(*ast.SelectorExpr)
+		return ok && (field.Sel.Name == "Text" || field.Sel.Name == "Command")
+	case *ast.KeyValueExpr:
+		key, ok := n.Key.(*ast.Ident)
+		return ok && key.Name == "Cause"
+	case *ast.ValueSpec:
+		return n.Names[0].Name == "privilege" // and what is beside it
 	}
-	key, ok := field.Key.(*ast.Ident)
-	return ok && key.Name == "Cause"
+	return false
 }
 
 // isError reports whether n makes an error of a text.

@@ -1,0 +1,342 @@
+//go:build linux
+
+package cause
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cmdline"
+)
+
+const self = "bin/step6-chroot -c 'my jail' ls"
+
+// root is the root of a machine, with a jail.
+func root(changes ...func(*Facts)) *Facts {
+	f := &Facts{Args: []string{"bin/step6-chroot", "-c", "my jail", "ls"}, Jail: "my jail",
+		SysAdmin: true, OpenFiles: 7, Limits: map[string]string{"pid": "96365", "mnt": "0", "net": "0"}}
+	for _, change := range changes {
+		change(f)
+	}
+	return f
+}
+
+func user(f *Facts)    { f.UID, f.SysAdmin = 1000, false }
+func noAdmin(f *Facts) { f.SysAdmin = false }
+func in(kind string) func(*Facts) {
+	return func(f *Facts) { f.Container, f.Unit = kind, "box.service" }
+}
+func filter(f *Facts) { f.Seccomp = true }
+
+// explained are failures, with what is said about them: all that the package can say.
+var explained = []struct {
+	operation, object string
+	errno             syscall.Errno
+	facts             *Facts
+	id, want          string // what is printed, or a part of it
+}{
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(user), "root", "be root: sudo " + self +
+		"\nor root in a user namespace: unshare --user --map-root-user " + self},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin), "capability",
+		"root lacks CAP_SYS_ADMIN here; root of a user namespace may have it: " +
+			"unshare --user --map-root-user " + self},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, func(f *Facts) { f.Refused = true }), "capability",
+		"root lacks CAP_SYS_ADMIN here; this is no container of a known kind, " +
+			"and this shows more: setpriv --dump"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(user, func(f *Facts) { f.Bounded = true }, in("docker")),
+		"capability", "docker run --privileged"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("docker")), "capability",
+		"root lacks CAP_SYS_ADMIN here; start the container with: docker run --privileged"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("podman")), "capability",
+		"start the container with: podman run --privileged"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("lxc")), "capability",
+		"allow it on the host of the container: lxc config set NAME security.nesting=true"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("systemd-nspawn")), "capability",
+		"start the container with: systemd-nspawn --capability=all --system-call-filter=@mount"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("kubernetes")), "capability",
+		"start a pod with more privileges: kubectl debug -it POD --image=IMAGE --profile=sysadmin"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("service")), "capability",
+		"the unit may restrict it with CapabilityBoundingSet=: systemctl edit box.service"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(filter, in("service")), "seccomp",
+		"with RestrictNamespaces= and SystemCallFilter=: systemctl edit box.service"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(filter), "seccomp", "grep Seccomp /proc/self/status"},
+	{"clone", "CLONE_NEWPID", unix.ENOSYS, root(filter, in("docker")), "seccomp",
+		"docker run --security-opt seccomp=unconfined"},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(func(f *Facts) { f.UserNS, f.AppArmor = true, true }),
+		"apparmor", "AppArmor restricts the user namespaces of plain users; allow them: " +
+			"sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\nor be root: sudo " + self},
+	{"clone", "CLONE_NEWUSER", unix.EACCES, root(user, func(f *Facts) { f.AppArmor = true }), "apparmor", ""},
+	{"clone", "CLONE_NEWPID", unix.EACCES, root(), "lsm", "a security module such as AppArmor or " +
+		"SELinux forbids it; this is no container of a known kind, and this shows more: " +
+		"dmesg | grep -iE 'apparmor|avc'"},
+	{"clone", "CLONE_NEWPID", unix.EACCES, root(in("podman")), "lsm",
+		"podman run --security-opt label=disable"},
+	{"clone", "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWNET", unix.ENOSPC, root(), "limit",
+		"not the disk: user.max_mnt_namespaces, user.max_net_namespaces are 0: " +
+			"sysctl -w user.max_mnt_namespaces=10000 user.max_net_namespaces=10000"},
+	{"clone", "CLONE_NEWPID", unix.ENOSPC, root(user), "limit", "not the disk: user.max_pid_namespaces " +
+		"is reached, here or in an outer user namespace, or 32 of these are nested " +
+		"(see namespaces(7)); raise it: sudo sysctl -w user.max_pid_namespaces=10000"},
+	{"clone", "CLONE_NEWUSER", unix.EUSERS, root(user), "limit", "user.max_user_namespaces"},
+	{"clone", "CLONE_NEWPID", unix.EINVAL, root(), "kernel", "ls /proc/self/ns"},
+	{"clone", "child", unix.EINVAL, root(func(f *Facts) { f.Emulator = "qemu-aarch64" }), "emulator",
+		"qemu-aarch64 emulates another processor and can't make namespaces; " +
+			"build the programs for this machine: make clean build"},
+	{"clone", "CLONE_NEWPID", unix.EINVAL, root(func(f *Facts) { f.WSL = "my Ubuntu" }), "wsl1",
+		"wsl.exe --set-version 'my Ubuntu' 2"},
+	{"clone", "child", unix.EAGAIN, root(user), "processes", "sudo prlimit --pid $$ --nproc=unlimited"},
+	{"clone", "child", unix.EAGAIN, root(func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
+		"echo max | tee /sys/pids.max"},
+	{"clone", "child", unix.EAGAIN, root(in("docker"), func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
+		"docker run --pids-limit -1"},
+	{"clone", "child", unix.EAGAIN, root(user, in("service"), func(f *Facts) { f.PIDs = "/sys/pids.max" }),
+		"pids", "sudo systemctl set-property box.service TasksMax=infinity"},
+	{"clone", "CLONE_NEWPID", unix.EMFILE, root(), "files",
+		"the limit RLIMIT_NOFILE allows only 7 open files: prlimit --pid $$ --nofile=1024"},
+	{"socketpair", "for the child", unix.EMFILE, root(), "files", ""},
+	{"clone", "CLONE_NEWUSER", unix.EINVAL, root(user), "kernel-user", "sudo " + self},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, func(f *Facts) { f.NoClone = true }), "userns-clone",
+		"sudo sysctl -w kernel.unprivileged_userns_clone=1"},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, func(f *Facts) { f.InChroot = true }), "chroot-user", "exit"},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, filter), "seccomp", ""},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, filter, func(f *Facts) { f.AppArmor = true }), "apparmor", ""},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user), "privilege", "sudo " + self},
+
+	{"re-execute", "/proc/self/exe", unix.ENOENT, root(user), "no-proc", "sudo mount -t proc proc /proc"},
+	{"re-execute", "/proc/self/exe", unix.E2BIG, root(), "environment", "env -i " + self},
+	{"make mounts private below", "/", unix.EINVAL, root(), "chroot", "mount --bind DIR DIR"},
+	{"mount proc on", "/proc", unix.EPERM, root(user), "root", "be root: sudo "},
+	{"mount proc on", "/proc", unix.EPERM, root(), "masked-proc", "mounts hide parts of /proc, and a " +
+		"new proc would show them; this is no container of a known kind, and this shows more: findmnt -R /proc"},
+	{"mount proc on", "/proc", unix.EPERM, root(in("docker"), func(f *Facts) { f.Masked = []string{"/proc/\x1b[31m"} }),
+		"masked-proc", `mounts hide parts of /proc (/proc/\x1b[31m), and a new proc would show them; ` +
+			"start the container with: docker run --security-opt systempaths=unconfined"},
+
+	{"chroot", "my jail", unix.ENOENT, root(), "no-jail", "make the jail: bin/binlibdepcp /bin/sh 'my jail'"},
+	{"chroot", "my jail", unix.ENOENT, root(func(f *Facts) { f.Args = []string{"step6-chroot"} }), "no-jail",
+		"make the jail: binlibdepcp /bin/sh 'my jail'"},
+	{"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
+		"-c takes a directory: bin/step6-chroot -c jail sh"},
+	{"chroot", "my jail", unix.EACCES, root(), "way", "namei -l 'my jail'"},
+	{"chroot", "-m", unix.ENOENT, root(), "order",
+		"an option with a value comes last: bin/step6-chroot -pmc jail sh"},
+	{"mkdir", "/proc", unix.EPERM, root(user), "immutable", "sudo chattr -i 'my jail'"},
+	{"mkdir", "/proc", unix.EACCES, root(user), "owner", "belongs to another user"},
+	{"mkdir", "/proc", unix.EROFS, root(), "read-only", "in another place"},
+
+	{"mq_open", "/q", unix.EMFILE, root(user), "queue-bytes", "sudo prlimit --pid $$ --msgqueue=819200"},
+	{"mq_open", "/q", unix.EMFILE, root(user, func(f *Facts) { f.QueuesMaximum = 819200 }), "queue-bytes",
+		"raise it: prlimit --pid $$ --msgqueue=819200\nor remove queues: rm /dev/mqueue/NAME"},
+	{"mq_open", "/q", unix.EMFILE, root(func(f *Facts) { f.Queues = 819200 }), "queue-bytes",
+		"here 819200, and other queues may use a part of it; raise it: prlimit --pid $$ --msgqueue=unlimited"},
+	{"mq_open", "/q", unix.ENOSPC, root(), "queue-number", "sysctl -w fs.mqueue.queues_max=1024"},
+	{"mq_open", "/q", unix.EINVAL, root(), "queue-size", "sysctl -w fs.mqueue.msg_max=10"},
+	{"mq_open", "/q", unix.ENOSYS, root(), "kernel-mqueue", "uname -r"},
+	{"mq_open", "/q", unix.ENOSYS, root(filter), "seccomp", ""},
+	{"mq_unlink", "/q", unix.EPERM, root(user), "queue-owner",
+		"sudo sh -c 'mount -t mqueue none /mnt; rm /mnt/q; umount /mnt'"},
+
+	{"exec", "ls", unix.ENOENT, root(), "no-command",
+		"the command isn't in the jail: bin/binlibdepcp ls 'my jail'"},
+	{"exec", "ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "no-command",
+		"there is no such program in " + cmdline.Path +
+			"; for a program elsewhere, give its path; for a shell builtin, use: sh -c '...'"},
+	{"exec", "/nonesuch/ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "", ""},
+	{"exec", "testdata/SELF", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "no-interpreter",
+		"the file is there, but its #! interpreter /nonesuch/SUDO isn't"},
+	{"exec", "testdata/SELF", unix.ENOENT, root(), "no-interpreter",
+		"the file is there, but its #! interpreter /nonesuch/SUDO isn't in the jail: " +
+			"bin/binlibdepcp /nonesuch/SUDO 'my jail'"},
+	{"exec", "/etc", unix.EACCES, root(), "directory", "it is a directory"},
+	{"exec", "testdata/SELF", unix.EACCES, root(func(f *Facts) { f.Jail = "" }), "mode",
+		"it isn't executable: chmod +x testdata/SELF"},
+	{"exec", "/proc/self/exe", unix.EACCES, root(), "", ""},
+	{"exec", "x", unix.ENOEXEC, root(), "format", "its first line must be like #!/bin/sh"},
+	{"exec", "ls", unix.EIO, root(), "", ""},
+}
+
+func TestExplain(t *testing.T) {
+	for _, test := range explained {
+		c := test.facts.Explain(test.operation, test.object, test.errno)
+		at := test.operation + " " + test.object + ": " + test.errno.Error()
+		assert.Equal(t, test.id, c.ID, at)
+		assert.Contains(t, c.String(), test.want, at)
+	}
+	// On /proc nothing is executed.
+	c := root().Explain("exec", "/proc/1/environ", unix.EACCES)
+	assert.Equal(t, "mode", c.ID)
+	c = root().Explain("re-execute", "/proc/self/environ", unix.EACCES)
+	assert.Equal(t, "it is on a mount with the option noexec: findmnt -T /proc/self/environ", c.String())
+}
+
+// A program's own hints come first.
+func TestOwn(t *testing.T) {
+	own := []Hint{{Operations: "join|move", Errno: unix.ENOENT,
+		Cause: Cause{ID: "own", Text: "SUDO", Command: "ls OBJECT"}}}
+	assert.Equal(t, "sudo : ls 'a b'", root(user).Explain("move", "a b", unix.ENOENT, own...).String())
+	assert.Zero(t, root().Explain("move", "a b", unix.EIO, own...))
+	assert.Zero(t, root().Explain("mov", "a b", unix.ENOENT, own...))
+}
+
+// Each cause that the sources name can be reached: the table above reaches it.
+func TestReachable(t *testing.T) {
+	reached := []string{"noexec"} // in TestExplain
+	for _, test := range explained {
+		reached = append(reached, test.id)
+	}
+	for i, h := range hints {
+		met := slices.ContainsFunc(explained, func(e struct {
+			operation, object string
+			errno             syscall.Errno
+			facts             *Facts
+			id, want          string
+		}) bool {
+			first := slices.IndexFunc(hints, func(h Hint) bool { return h.fits(e.facts, e.operation, e.object, e.errno) })
+			return first == i
+		})
+		assert.True(t, met || h.Cause.ID == "noexec", "hint %d, of %q, can't be reached", i, h.Operations)
+	}
+	for _, id := range ids(t) {
+		assert.Contains(t, reached, id, "no failure has this cause")
+	}
+}
+
+// ids returns the IDs in the sources: those of literals of Cause and need.
+func ids(t *testing.T) (found []string) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			literal, ok := n.(*ast.CompositeLit)
+			if !ok || len(literal.Elts) == 0 {
+				return true
+			}
+			if name, ok := literal.Type.(*ast.Ident); !ok || name.Name != "Cause" && name.Name != "need" {
+				return true
+			}
+			first := literal.Elts[0]
+			if pair, ok := first.(*ast.KeyValueExpr); ok {
+				first = pair.Value
+			}
+			if text, ok := first.(*ast.BasicLit); ok {
+				id, err := strconv.Unquote(text.Value)
+				require.NoError(t, err)
+				found = append(found, id)
+			}
+			return true
+		})
+	}
+	require.Greater(t, len(found), 30)
+	return found
+}
+
+// Every operation is one that a program reports: in a call of common.Failed, or by
+// os.MkdirAll.
+func TestOperations(t *testing.T) {
+	reported := []string{"mkdir"}
+	for _, pattern := range []string{"../../common/*.go", "../../step*/*.go", "../../beyond/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || len(call.Args) != 3 || !strings.HasSuffix(name(call.Fun), "Failed") {
+					return true
+				}
+				if text, ok := call.Args[0].(*ast.BasicLit); ok && !strings.HasSuffix(file, "_test.go") {
+					operation, err := strconv.Unquote(text.Value)
+					require.NoError(t, err)
+					reported = append(reported, operation)
+				}
+				return true
+			})
+		}
+	}
+	for _, h := range hints {
+		for operation := range strings.SplitSeq(h.Operations, "|") {
+			assert.True(t, operation == "" || slices.Contains(reported, operation),
+				"no program reports %q", operation)
+		}
+	}
+}
+
+func name(f ast.Expr) string {
+	switch f := f.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+// What every step links must not slow its start.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	require.NoError(t, err)
+	for _, slow := range []string{"regexp", "text/template", "debug/elf", "net", "go/ast", "encoding/json"} {
+		assert.NotContains(t, strings.Fields(string(out)), slow)
+	}
+}
+
+func TestInterpreter(t *testing.T) {
+	// A small ELF file: the header, one PT_INTERP program header, the text.
+	object := make([]byte, 64+56+14)
+	copy(object, "\x7fELF\x02\x01\x01")
+	object[32], object[56] = 64, 1                       // e_phoff, e_phnum
+	object[64], object[64+8], object[64+32] = 3, 120, 14 // p_type, p_offset, p_filesz
+	copy(object[120:], "/lib/ld.so.99\x00")
+	huge := bytes.Clone(object)
+	for i := range 8 {
+		huge[64+32+i], huge[32+i] = 0xff, object[32+i]
+	}
+	static := bytes.Clone(object)
+	static[64] = 1 // PT_LOAD
+	lying := bytes.Clone(object)
+	for i := range 8 {
+		lying[32+i] = 0xff // e_phoff
+	}
+	for _, test := range []struct{ name, text, kind, want string }{
+		{"empty", "", "", ""},
+		{"text", "echo hello\n", "", ""},
+		{"script", "#!/bin/sh\necho hello\n", "#! interpreter", "/bin/sh"},
+		{"script with an argument", "#! /usr/bin/env python3 -u\n", "#! interpreter", "/usr/bin/env"},
+		{"script without an end", "#!/bin/sh", "#! interpreter", "/bin/sh"},
+		{"script without a name", "#!\n", "#! interpreter", ""},
+		{"dynamic", string(object), "ELF interpreter", "/lib/ld.so.99"},
+		{"static", string(static), "", ""},
+		{"cut off", string(object[:64]), "", ""},
+		{"huge name", string(huge), "ELF interpreter", "/lib/ld.so.99"},
+		{"header beyond", string(lying), "", ""},
+		{"32 bits", "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 60), "", ""},
+	} {
+		file := filepath.Join(t.TempDir(), "file")
+		require.NoError(t, os.WriteFile(file, []byte(test.text), 0o644))
+		kind, name := interpreter(file)
+		assert.Equal(t, test.kind, kind, test.name)
+		assert.Equal(t, test.want, name, test.name)
+	}
+	kind, name := interpreter("/nonesuch")
+	assert.Empty(t, kind+name)
+}

@@ -1,0 +1,112 @@
+//go:build linux
+
+package cause
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cmdline"
+)
+
+// missing tells apart what all reads "no such file or directory" (see execve(2)). The
+// child is in the jail by now, so it looks where the kernel did.
+func missing(f *Facts, file string) Cause {
+	c := Cause{ID: "no-command", Text: "the command"}
+	bring := file
+	if kind, name := interpreter(file); name != "" {
+		if kind == "#! interpreter" && exists(name) {
+			return missing(f, name) // the interpreter is a program too, and lacks something
+		}
+		c = Cause{ID: "no-interpreter",
+			Text: "the file is there, but its " + kind + " " + cmdline.Printable(name)}
+		if bring = name; kind == "ELF interpreter" { // it comes with the file's libraries
+			if real, err := filepath.EvalSymlinks(file); err == nil {
+				file = real // outside the jail, an absolute link leads elsewhere
+			}
+			bring = filepath.Join(f.Jail, file)
+		}
+	}
+	switch {
+	case f.Jail != "":
+		c.Text += " isn't in the jail"
+		c.Command = f.fill(bring)
+	case c.ID == "no-interpreter":
+		c.Text += " isn't"
+	case !strings.Contains(file, "/"):
+		c.Text = "there is no such program in " + cmdline.Path +
+			"; for a program elsewhere, give its path; for a shell builtin, use"
+		c.Command = "sh -c '...'"
+	default:
+		return Cause{}
+	}
+	return c
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func isDirectory(_ *Facts, file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.IsDir()
+}
+
+func notExecutable(_ *Facts, file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode()&0o111 == 0
+}
+
+// onNoexec reports whether the file is on a mount from which nothing can be executed.
+func onNoexec(_ *Facts, file string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(file, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0
+}
+
+// interpreter returns the name of the program that the kernel needs besides the file to
+// execute it: that of its #! line, or that of its PT_INTERP program header (see
+// execve(2), elf(5)).
+func interpreter(file string) (kind, name string) {
+	head := make([]byte, 4096)
+	f, err := os.Open(file)
+	if err != nil {
+		return "", ""
+	}
+	defer f.Close()
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.ErrUnexpectedEOF {
+		return "", ""
+	}
+	if line, ok := bytes.CutPrefix(head[:n], []byte("#!")); ok {
+		line, _, _ = bytes.Cut(line, []byte("\n"))
+		name = strings.Trim(string(line), " \t") // a carriage return is part of the name
+		if end := strings.IndexAny(name, " \t"); end >= 0 {
+			name = name[:end]
+		}
+		return "#! interpreter", name
+	}
+	if string(head[:6]) != "\x7fELF\x02\x01" { // of 64 bits, little endian
+		return "", ""
+	}
+	// The import of debug/elf would slow the start of every step.
+	le := binary.LittleEndian
+	for i := range uint64(le.Uint16(head[56:])) { // e_phnum
+		p := le.Uint64(head[32:]) + i*56 // e_phoff
+		if p > uint64(len(head)-56) {
+			break
+		}
+		if le.Uint32(head[p:]) == 3 { // PT_INTERP; p_offset is at 8, p_filesz at 32
+			text := make([]byte, min(le.Uint64(head[p+32:]), unix.PathMax))
+			n, _ := f.ReadAt(text, int64(le.Uint64(head[p+8:])))
+			return "ELF interpreter", strings.TrimRight(string(text[:n]), "\x00")
+		}
+	}
+	return "", ""
+}

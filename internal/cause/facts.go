@@ -1,0 +1,235 @@
+//go:build linux
+
+package cause
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cmdline"
+)
+
+// Facts are what a cause depends on, besides the error.
+type Facts struct {
+	Args []string // the command line of this program
+	Jail string   // the directory of --chroot, as typed, or ""
+
+	UID       int               // the effective one, in this user namespace
+	SysAdmin  bool              // CAP_SYS_ADMIN is effective
+	Bounded   bool              // not even root can get CAP_SYS_ADMIN: the bounding set lacks it
+	UserNS    bool              // this user namespace isn't the initial one
+	Refused   bool              // a user namespace was tried, and refused
+	AppArmor  bool              // kernel.apparmor_restrict_unprivileged_userns is 1
+	NoClone   bool              // kernel.unprivileged_userns_clone is 0
+	Seccomp   bool              // a seccomp filter is installed
+	Container string            // one of Containers, or "" for none that is known
+	Unit      string            // the systemd unit, if Container is "service"
+	WSL       string            // the name of the distribution under WSL 1, or ""
+	Emulator  string            // the program that emulates this processor, or ""
+	InChroot  bool              // the root directory isn't a mount point
+	Masked    []string          // mount points below /proc
+	Limits    map[string]string // the user.max_*_namespaces, by the names in /proc/self/ns
+	PIDs      string            // the file with a pids cgroup's limit, if that is near
+
+	OpenFiles             uint64 // RLIMIT_NOFILE
+	Queues, QueuesMaximum uint64 // RLIMIT_MSGQUEUE, in bytes
+}
+
+// A Root is a root directory to read the facts from. A process in a jail keeps the one
+// that it had before chroot(2): the jail may have no /proc, and tells nothing about the
+// machine.
+type Root struct{ fd int }
+
+// KeepRoot returns the root directory of this process. No command gets it: the
+// descriptor is closed by execve(2).
+func KeepRoot() Root {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Root{}
+	}
+	return Root{fd}
+}
+
+// Gather collects the facts. The arguments are the command line of this program and the
+// directory of --chroot. The zero Root is the present root directory.
+func Gather(args []string, jail string, root Root) *Facts {
+	return gather(args, jail, machine{root.read, root.exists, os.Getenv})
+}
+
+// A machine is what the facts are read from.
+type machine struct {
+	read   func(file string) string
+	exists func(file string) bool
+	env    func(name string) string
+}
+
+func gather(args []string, jail string, m machine) *Facts {
+	read := m.read
+	uidMap := words(read("/proc/self/uid_map"))
+	f := &Facts{
+		Args: args, Jail: jail, UID: os.Geteuid(),
+		SysAdmin: hasSysAdmin(), Bounded: prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
+		UserNS:   uidMap != "" && uidMap != "0 0 4294967295",
+		AppArmor: words(read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
+		NoClone:  words(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0",
+		Seccomp:  prctl(unix.PR_GET_SECCOMP, 0) == unix.SECCOMP_MODE_FILTER,
+		WSL:      wsl1(read("/proc/version"), m.env("WSL_DISTRO_NAME")),
+		Emulator: emulator(), Limits: map[string]string{},
+	}
+	f.Container, f.Unit = container(m)
+	for _, file := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
+		f.Limits[file] = words(read("/proc/sys/user/max_" + file + "_namespaces"))
+	}
+	if mountinfo := read("/proc/self/mountinfo"); mountinfo != "" {
+		f.InChroot, f.Masked = mounts(mountinfo)
+	}
+	f.PIDs = pids(read("/proc/self/cgroup"), read)
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		f.OpenFiles = limit.Cur
+	}
+	if unix.Getrlimit(unix.RLIMIT_MSGQUEUE, &limit) == nil {
+		f.Queues, f.QueuesMaximum = limit.Cur, limit.Max
+	}
+	return f
+}
+
+// Sudo returns what stands in front of a command that needs root.
+func (f *Facts) Sudo() string {
+	if f.UID == 0 {
+		return ""
+	}
+	return "sudo "
+}
+
+// fill returns the command that brings into the jail what a program needs, and the
+// program itself unless it is there. The tool is built beside the steps.
+func (f *Facts) fill(program string) string {
+	tool := "binlibdepcp"
+	if strings.Contains(f.Args[0], "/") {
+		tool = filepath.Join(filepath.Dir(f.Args[0]), tool)
+	}
+	return cmdline.QuoteAll([]string{tool, program, f.Jail})
+}
+
+// read returns the text of a small file, or "" if it can't be read. Package os would put
+// the file into the runtime's poller, which ends the program where there are too few
+// descriptors for that.
+func (r Root) read(file string) string {
+	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if r.fd > 0 {
+		fd, err = unix.Openat(r.fd, file[1:], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var text []byte
+	buffer := make([]byte, 16<<10)
+	for len(text) < 1<<20 {
+		n, err := unix.Read(fd, buffer)
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 {
+			break
+		}
+		text = append(text, buffer[:n]...)
+	}
+	return string(text)
+}
+
+func (r Root) exists(file string) bool {
+	if r.fd > 0 {
+		return unix.Faccessat(r.fd, file[1:], unix.F_OK, 0) == nil
+	}
+	return unix.Access(file, unix.F_OK) == nil
+}
+
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// hasSysAdmin asks the kernel, not /proc, which a jail may not have: capget(2).
+func hasSysAdmin() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // the capabilities up to 31, and the others
+	err := unix.Capget(&header, &data[0])
+	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
+func prctl(option, argument uintptr) int {
+	value, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, option, argument, 0, 0, 0, 0)
+	if errno != 0 {
+		return -1
+	}
+	return int(value)
+}
+
+// emulator returns the program that executes this one, if that isn't the kernel. An
+// emulator such as qemu-user answers readlink(2) of /proc/self/exe with the name of the
+// program that it emulates, but leaves the same link of the thread alone.
+func emulator() string {
+	self, err := os.Readlink("/proc/self/exe")
+	thread, err2 := os.Readlink("/proc/thread-self/exe")
+	if err != nil || err2 != nil || self == thread {
+		return ""
+	}
+	return filepath.Base(thread)
+}
+
+// wsl1 tells WSL 1 from WSL 2, whose kernel is Linux: "4.4.0-19041-Microsoft" and
+// "5.15.90.1-microsoft-standard-WSL2".
+func wsl1(version, distribution string) string {
+	switch {
+	case !strings.Contains(version, "-Microsoft "):
+		return ""
+	case distribution == "":
+		return "WSL"
+	}
+	return distribution
+}
+
+// mounts returns from a mountinfo whether the root directory isn't a mount point, and
+// the mount points below /proc, which hide something (see proc_pid_mountinfo(5)).
+func mounts(mountinfo string) (inChroot bool, masked []string) {
+	inChroot = true
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	for line := range strings.Lines(mountinfo) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		switch point := fields[4]; {
+		case point == "/":
+			inChroot = false
+		case strings.HasPrefix(point, "/proc/") && point != "/proc/sys/fs/binfmt_misc":
+			masked = append(masked, unescape.Replace(point))
+		}
+	}
+	return inChroot, masked
+}
+
+// pids returns the file with the limit of this process's pids cgroup, if a step's two
+// processes, which have up to a dozen threads, may meet it (see cgroups(7)).
+func pids(cgroups string, read func(string) string) string {
+	const dozen = 12
+	for line := range strings.Lines(cgroups) {
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(fields) < 3 || fields[1] != "" && !contains(strings.ReplaceAll(fields[1], ",", "|"), "pids") {
+			continue
+		}
+		dir := "/sys/fs/cgroup" + fields[2]
+		if fields[1] != "" { // version 1
+			dir = "/sys/fs/cgroup/pids" + fields[2]
+		}
+		most, err := strconv.Atoi(words(read(dir + "/pids.max")))
+		now, err2 := strconv.Atoi(words(read(dir + "/pids.current")))
+		if err == nil && err2 == nil && now+dozen > most {
+			return filepath.Join(dir, "pids.max")
+		}
+	}
+	return ""
+}

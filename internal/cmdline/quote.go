@@ -1,0 +1,46 @@
+// Package cmdline has what the programs of this suite share about command lines: how a
+// word is quoted, how it is shown, and where a command is looked up.
+package cmdline
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Path is where a step looks up its command: the PATH of a login (see environ(7)).
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Printable escapes the characters that a terminal may take for a command.
+func Printable(s string) string {
+	s = strconv.Quote(s)
+	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+}
+
+// Quote quotes a word for a POSIX shell if the word needs it. It shows a word that would
+// upset the terminal as a Go string.
+func Quote(word string) string {
+	const plain = "%+,-./0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
+	switch {
+	case !utf8.ValidString(word) || strings.ContainsFunc(word, unprintable):
+		return strconv.Quote(word)
+	case word == "" || strings.Trim(word, plain) != "":
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+// QuoteAll quotes the words of a command line, up to a length that suits a line.
+func QuoteAll(words []string) string {
+	var quoted []string
+	length := 0
+	for _, word := range words {
+		if length += len(word); length > 200 {
+			quoted = append(quoted, "...")
+			break
+		}
+		quoted = append(quoted, Quote(word))
+	}
+	return strings.Join(quoted, " ")
+}
