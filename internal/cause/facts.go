@@ -57,7 +57,7 @@ func KeepRoot() Root {
 // Gather collects the facts. The arguments are the command line of this program and the
 // directory of --chroot. The zero Root is the present root directory.
 func Gather(args []string, jail string, root Root) *Facts {
-	return gather(args, jail, machine{root.read, root.exists, os.Getenv})
+	return gather(args, jail, machine{root.Read, root.exists, os.Getenv})
 }
 
 // A machine is what the facts are read from.
@@ -116,10 +116,10 @@ func (f *Facts) fill(program string) string {
 	return cmdline.QuoteAll([]string{tool, program, f.Jail})
 }
 
-// read returns the text of a small file, or "" if it can't be read. Package os would put
+// Read returns the text of a small file, or "" if it can't be read. Package os would put
 // the file into the runtime's poller, which ends the program where there are too few
 // descriptors for that.
-func (r Root) read(file string) string {
+func (r Root) Read(file string) string {
 	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if r.fd > 0 {
 		fd, err = unix.Openat(r.fd, file[1:], unix.O_RDONLY|unix.O_CLOEXEC, 0)

@@ -105,8 +105,8 @@ func TestSystemCalls(t *testing.T) {
 		assert.Equal(t, string(status) == "1\n", f.SysAdmin)
 	}
 	assert.Equal(t, "", emulator())
-	assert.Equal(t, "", Root{}.read("/nonesuch"))
+	assert.Equal(t, "", Root{}.Read("/nonesuch"))
 	text, err := os.ReadFile("facts.go")
 	require.NoError(t, err)
-	assert.Equal(t, string(text), Root{}.read("facts.go"))
+	assert.Equal(t, string(text), Root{}.Read("facts.go"))
 }

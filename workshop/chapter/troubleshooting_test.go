@@ -35,7 +35,7 @@ func TestTroubleshooting(t *testing.T) {
 			has(t, phrases(t, "../../internal/cause/"+file+".go", isCause))
 		}
 		has(t, phrases(t, "../../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
-		has(t, phrases(t, "../doctor/diagnose.go", isCause))
+		has(t, phrases(t, "../doctor/explain.go", isText))
 	})
 	t.Run("operations", func(t *testing.T) {
 		var all []phrase
@@ -124,11 +124,21 @@ func isCause(n ast.Node) bool {
 	case *ast.AssignStmt:
 		field, ok := n.Lhs[0].(*ast.SelectorExpr)
 		return ok && (field.Sel.Name == "Text" || field.Sel.Name == "Command")
-	case *ast.KeyValueExpr:
-		key, ok := n.Key.(*ast.Ident)
-		return ok && key.Name == "Cause"
 	case *ast.ValueSpec:
 		return n.Names[0].Name == "privilege" // and what is beside it
+	}
+	return false
+}
+
+// isText reports whether n is the text of a cause in workshop doctor.
+func isText(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.KeyValueExpr:
+		key, ok := n.Key.(*ast.Ident)
+		return ok && key.Name == "Text"
+	case *ast.AssignStmt:
+		field, ok := n.Lhs[0].(*ast.SelectorExpr)
+		return ok && field.Sel.Name == "Text"
 	}
 	return false
 }

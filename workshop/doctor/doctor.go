@@ -21,7 +21,7 @@ const subcommand = "doctor"
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      subcommand,
-		Usage:     "try what the steps need, and say what mends it",
+		Usage:     "check whether this machine can run every step, and print fixes",
 		UsageText: "[options]",
 		Description: "Tries in short-lived children what each step needs, and leaves nothing behind.\n" +
 			"Status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
@@ -29,6 +29,7 @@ func Command() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
 			// The child's side: what to try there.
 			&cli.StringFlag{Name: "probe", Hidden: true},
+			&cli.DurationFlag{Name: "limit", Hidden: true},
 		},
 		Action: run,
 	}
@@ -39,7 +40,7 @@ func run(c *cli.Context) error {
 		return &common.UsageError{Err: fmt.Errorf("%s takes options only, not %q", subcommand, c.Args().First())}
 	}
 	if c.IsSet("probe") {
-		found, err := child(c.String("probe"))
+		found, err := child(c.String("probe"), c.Duration("limit"))
 		if err != nil {
 			return &common.UsageError{Err: err}
 		}

@@ -26,16 +26,20 @@ func width() int {
 // copied.
 func write(w io.Writer, r report, width int) {
 	can, cannot := color.GreenString("can"), color.RedString("can't")
+	unknown := color.YellowString("unknown")
 	for _, s := range r.Steps {
 		verdict := can
-		if !s.Can {
+		switch {
+		case len(s.Causes) == 1 && s.Causes[0] == "slow":
+			verdict = unknown
+		case !s.Can:
 			verdict = cannot
 		}
 		fmt.Fprintf(w, "%-12s %s\n", s.Name, verdict)
 	}
 	if r.Prefix != "" {
 		fmt.Fprintln(w)
-		wrap(w, "", "To run a step as a plain user, put this in front of it, or sudo:", width)
+		wrap(w, "", "To run a step without root, put this (or sudo) in front of it:", width)
 		fmt.Fprintln(w, "  "+color.New(color.Bold).Sprint(r.Prefix))
 	}
 	for _, d := range r.Diagnoses {
@@ -45,7 +49,7 @@ func write(w io.Writer, r report, width int) {
 	}
 	for _, d := range r.Notes {
 		fmt.Fprintln(w)
-		wrap(w, "", "Note, the steps run without it:", width)
+		wrap(w, "", "Optional (the steps run without it):", width)
 		writeOne(w, d, width)
 	}
 }
@@ -53,7 +57,7 @@ func write(w io.Writer, r report, width int) {
 func writeOne(w io.Writer, d diagnosis, width int) {
 	wrap(w, "  ", d.Error, width)
 	wrap(w, "  ", d.Cause, width)
-	fmt.Fprintln(w, "  mend:", color.New(color.Bold).Sprint(d.Mend))
+	fmt.Fprintln(w, "  fix:", color.New(color.Bold).Sprint(d.Fix))
 }
 
 // wrap prints words, in lines as long as may be.
