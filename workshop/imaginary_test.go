@@ -65,6 +65,8 @@ func TestImaginaryStep(t *testing.T) {
 	stdout, _, _ := workshop(t, "/", "diff", "user")
 	assert.True(t, strings.HasPrefix(stdout, "--- step4-net/main.go\n+++ beyond/step7-user/main.go\n"), stdout)
 	assert.Contains(t, stdout, "\n+// imaginary\n")
+	stdout, _, _ = workshop(t, "/", "doctor")
+	assert.Regexp(t, `(?m)^step7-user +can$`, stdout)
 	r := enter(t, "/", "step7-user", "-pu", "box")
 	stdout, _, _ = workshop(t, "/", "verify", "3")
 	assert.Regexp(t, `^process \d+, sh, started by step7-user `, stdout)

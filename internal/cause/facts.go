@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // Facts are what a cause depends on, besides the error.
@@ -69,11 +70,11 @@ type machine struct {
 
 func gather(args []string, jail string, m machine) *Facts {
 	read := m.read
-	uidMap := words(read("/proc/self/uid_map"))
+	uids := read("/proc/self/uid_map")
 	f := &Facts{
 		Args: args, Jail: jail, UID: os.Geteuid(),
 		SysAdmin: hasSysAdmin(), Bounded: prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
-		UserNS:   uidMap != "" && uidMap != "0 0 4294967295",
+		UserNS:   uids != "" && !linux.IsInitialMap(uids),
 		AppArmor: words(read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
 		NoClone:  words(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0",
 		Seccomp:  prctl(unix.PR_GET_SECCOMP, 0) == unix.SECCOMP_MODE_FILTER,
@@ -81,8 +82,8 @@ func gather(args []string, jail string, m machine) *Facts {
 		Emulator: emulator(), Limits: map[string]string{},
 	}
 	f.Container, f.Unit = container(m)
-	for _, file := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
-		f.Limits[file] = words(read("/proc/sys/user/max_" + file + "_namespaces"))
+	for _, k := range linux.Kinds {
+		f.Limits[k.File] = words(read("/proc/sys/user/max_" + k.File + "_namespaces"))
 	}
 	if mountinfo := read("/proc/self/mountinfo"); mountinfo != "" {
 		f.InChroot, f.Masked = mounts(mountinfo)
@@ -196,17 +197,12 @@ func wsl1(version, distribution string) string {
 // the mount points below /proc, which hide something (see proc_pid_mountinfo(5)).
 func mounts(mountinfo string) (inChroot bool, masked []string) {
 	inChroot = true
-	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
-	for line := range strings.Lines(mountinfo) {
-		fields := strings.Fields(line)
-		if len(fields) < 5 {
-			continue
-		}
-		switch point := fields[4]; {
-		case point == "/":
+	for _, m := range linux.ParseMounts(mountinfo) {
+		switch {
+		case m.Point == "/":
 			inChroot = false
-		case strings.HasPrefix(point, "/proc/") && point != "/proc/sys/fs/binfmt_misc":
-			masked = append(masked, unescape.Replace(point))
+		case strings.HasPrefix(m.Point, "/proc/") && m.Point != "/proc/sys/fs/binfmt_misc":
+			masked = append(masked, m.Point)
 		}
 	}
 	return inChroot, masked

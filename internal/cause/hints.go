@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // hints are the failures that have a known cause. The first that fits is taken: so a hint
@@ -150,14 +151,13 @@ func executable(f *Facts, file string) Cause {
 // that are 0 if any is.
 func limited(f *Facts, flags string) Cause {
 	var names, zero []string
-	for flag := range strings.SplitSeq(flags, "|") {
-		file := strings.ToLower(strings.TrimPrefix(flag, "CLONE_NEW"))
-		if flag == "CLONE_NEWNS" { // the first one, which got the name of all
-			file = "mnt"
+	for _, k := range linux.Kinds {
+		if !contains(flags, k.Name) {
+			continue
 		}
-		names = append(names, "user.max_"+file+"_namespaces")
-		if f.Limits[file] == "0" {
-			zero = append(zero, "user.max_"+file+"_namespaces")
+		names = append(names, "user.max_"+k.File+"_namespaces")
+		if f.Limits[k.File] == "0" {
+			zero = append(zero, "user.max_"+k.File+"_namespaces")
 		}
 	}
 	reason := " reached, here or in an outer user namespace, or 32 of these are nested " +

@@ -83,9 +83,9 @@ func TestParseLink(t *testing.T) {
 }
 
 func TestInitialMap(t *testing.T) {
-	assert.True(t, isInitialMap("         0          0 4294967295\n"))
+	assert.True(t, IsInitialMap("         0          0 4294967295\n"))
 	for _, uids := range []string{"", "0 1000 1\n", "0 0 1\n", "0 0 4294967295\n1 1 1\n"} {
-		assert.False(t, isInitialMap(uids), uids)
+		assert.False(t, IsInitialMap(uids), uids)
 	}
 }
 

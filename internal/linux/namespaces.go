@@ -73,10 +73,11 @@ func parseLink(target string) (uint64, error) {
 // 4294967294 are themselves (see user_namespaces(7)).
 func InInitialUser() bool {
 	uids, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && isInitialMap(string(uids))
+	return err == nil && IsInitialMap(string(uids))
 }
 
-func isInitialMap(uids string) bool {
+// IsInitialMap reports whether a /proc/PID/uid_map is that of the initial USER namespace.
+func IsInitialMap(uids string) bool {
 	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
 }
 

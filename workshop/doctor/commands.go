@@ -2,7 +2,11 @@
 
 package doctor
 
-import "slices"
+import (
+	"slices"
+
+	"nsteps"
+)
 
 // Distributions are those whose packages are known, as Packages takes them.
 var Distributions = []string{"debian", "fedora", "arch", "alpine"}
@@ -62,21 +66,27 @@ func Packages(distribution string) map[string]string {
 	return found
 }
 
-// steps are what the doctor speaks of. A step has the options of those before it, so it
-// needs their probes too. The commands are those that its chapter shows.
-var steps = []struct {
-	name     string
-	probes   []string
-	commands []string
-}{
-	{"step1-pid", []string{"child", "pid"}, []string{"ps", "bash", "pgrep"}},
-	{"step2-mnt", []string{"mnt", "proc"}, []string{"ps", "mount", "umount", "mountpoint", "nsenter"}},
-	{"step3-uts", []string{"uts"}, []string{"hostname", "domainname", "setpriv"}},
-	{"step4-net", []string{"net"}, []string{"ip"}},
-	{"step5-ipc", []string{"queue", "ipc"}, []string{"ipcs", "ipcmk", "ipcrm"}},
-	{"step6-chroot", []string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
-	{"binlibdepcp", nil, nil},
+// needs are what a step needs besides its base, and the commands that its chapter shows,
+// by the short names of the steps.
+var needs = map[string]struct{ probes, commands []string }{
+	"pid":    {[]string{"child", "pid"}, []string{"ps", "bash", "pgrep"}},
+	"mnt":    {[]string{"mnt", "proc"}, []string{"ps", "mount", "umount", "mountpoint", "nsenter"}},
+	"uts":    {[]string{"uts"}, []string{"hostname", "domainname", "setpriv"}},
+	"net":    {[]string{"net"}, []string{"ip"}},
+	"ipc":    {[]string{"queue", "ipc"}, []string{"ipcs", "ipcmk", "ipcrm"}},
+	"chroot": {[]string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
 }
+
+// probesOf returns the probes of a step, those of its bases first.
+func probesOf(step nsteps.Step) (names []string) {
+	if base, err := nsteps.Find(step.Base); err == nil {
+		names = probesOf(base)
+	}
+	return append(names, needs[step.Short].probes...)
+}
+
+// jailer fills jails. It is a program of this suite like the steps, and needs nothing.
+const jailer = "binlibdepcp"
 
 // optional is what the chapters show and no step needs.
 var optional = []string{"lo", "veth", "unshare", "strace", "readelf"}
@@ -95,9 +105,4 @@ func commandNames() (names []string) {
 	return names
 }
 
-func stepNames() (names []string) {
-	for _, s := range steps {
-		names = append(names, s.name)
-	}
-	return names
-}
+func programNames() []string { return append(nsteps.Names(), jailer) }

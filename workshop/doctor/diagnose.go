@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps"
 )
 
 // A report is what --json prints.
@@ -46,14 +48,10 @@ type probeReport struct {
 func diagnose(e examination) report {
 	x := choose(e)
 	r := report{Can: true, Prefix: strings.TrimSpace(x.prefix), Diagnoses: []diagnosis{}, Notes: []diagnosis{}}
-	var needs []string
-	for _, s := range steps {
-		needs = append(needs, s.probes...)
-		if s.name == "binlibdepcp" {
-			needs = nil
-		}
-		r.judge(x, s.name, slices.Concat(needs, s.commands, []string{s.name}))
+	for _, s := range nsteps.Steps {
+		r.judge(x, s.Name, slices.Concat(probesOf(s), needs[s.Short].commands, []string{s.Name}))
 	}
+	r.judge(x, jailer, []string{jailer})
 	r.note(x)
 	r.list(e, x)
 	return r
@@ -115,7 +113,7 @@ func (r *report) list(e examination, x explainer) {
 		}
 		r.Probes = append(r.Probes, p)
 	}
-	for _, name := range slices.Concat(probeNames(), commandNames(), stepNames()) {
+	for _, name := range slices.Concat(probeNames(), commandNames(), programNames()) {
 		one(name, x.found[name])
 	}
 	if e.user != nil {

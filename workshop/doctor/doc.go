@@ -1,9 +1,9 @@
 // Package doctor is the command "workshop doctor": it tries on this machine what each
-// step needs, and says what is in the way and what mends it.
+// step needs, and prints what is in the way, why, and a command that fixes it.
 //
-// It probes by doing, and explains by reading. The probes run in children of their own,
-// in new namespaces, and decide alone whether a step can run; what is read of the
-// machine, its limits, its mounts, its kernel, only says why one can't.
+// It probes by doing, and explains by reading. The probes run one after the other, in
+// children of their own, in new namespaces, and decide alone whether a step can run. The
+// facts of the machine, which package cause gathers, only explain why a step can't run.
 //
 // With --json it prints an object that keeps its shape:
 //
@@ -12,7 +12,8 @@
 //	steps      [{name, can, causes}]: the steps in order, and binlibdepcp; the causes
 //	           are the ids of diagnoses
 //	diagnoses  [{id, error, cause, mend, steps}]: what is in the way, of which steps;
-//	           the mend is a command, the error what a probe met
+//	           the mend is the command that fixes it, the error what a probe met; the
+//	           id "slow" means that nothing was found out in time
 //	notes      the same, for what no step needs but the chapters show
 //	probes     [{name, ok, error}]: all that was tried, in order; last user, the user
 //	           namespace, where it was tried

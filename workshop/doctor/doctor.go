@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nsteps/common"
+	"nsteps/workshop/output"
 )
 
 // subcommand is the name of the command, which its children are called by too.
@@ -56,7 +57,7 @@ func run(c *cli.Context) error {
 			return err
 		}
 	} else {
-		write(&b, report, width())
+		write(&b, report, output.ProseColumns())
 	}
 	if _, err := io.WriteString(c.App.Writer, b.String()); err != nil {
 		return err

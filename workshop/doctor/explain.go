@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
 	"nsteps/internal/cause"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // An explainer explains failures: with package cause, and with the causes of the doctor's
@@ -54,7 +54,7 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 		return x.Explain("clone", f.Object, f.Errno)
 	case f.Op == "clone" && contains(exhausted, f.Errno):
 		return x.Explain(f.Op, f.Object, f.Errno)
-	case slices.Contains(stepNames(), name):
+	case slices.Contains(programNames(), name):
 		return cause.Cause{ID: "programs", Text: "all programs of this project must be in one directory, " +
 			cmdline.Printable(x.dir), Command: x.build}
 	case name == golang:
@@ -65,7 +65,7 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 		return cause.Cause{ID: "veth", Text: "chapter 4 creates such a pair of links",
 			Command: x.Sudo() + "modprobe veth"}
 	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
-		return x.Explain("clone", common.FlagNames(user.flags), errno(f.Text))
+		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
 	case f.Op == "clone" && contains(spent, f.Errno):
 		return x.Explain(f.Op, x.spent(f.Object), f.Errno)
 	}
@@ -93,7 +93,7 @@ func errno(text string) unix.Errno {
 // spent returns all namespaces whose limit was met, like the object of clone.
 func (x explainer) spent(object string) string {
 	var names []string
-	for _, ns := range common.Namespaces {
+	for _, ns := range linux.Kinds {
 		met := func(f *failure) bool {
 			return f != nil && f.Op == "clone" && contains(spent, f.Errno) && f.Object == ns.Name
 		}

@@ -22,6 +22,7 @@ import (
 
 	"nsteps/common"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // The time that a probe or a command may take follows the speed of the machine, which the
@@ -129,7 +130,7 @@ func (e *examination) fail(f *failure) {
 	for _, name := range probeNames() {
 		e.direct[name] = f
 	}
-	for _, name := range append(commandNames(), stepNames()...) {
+	for _, name := range append(commandNames(), programNames()...) {
 		e.commands[name] = f
 	}
 }
@@ -176,16 +177,12 @@ func tryPrefix(limit time.Duration) (f *failure) {
 
 // noneAllowed reports whether the limit of one of the namespaces is 0.
 func noneAllowed(flags uintptr) bool {
-	return slices.ContainsFunc(common.Namespaces, func(ns struct {
-		Flag       uintptr
-		Name, File string
-	}) bool {
-		return flags&ns.Flag != 0 && strings.TrimSpace(read("/proc/sys/user/max_"+ns.File+"_namespaces")) == "0"
+	return slices.ContainsFunc(linux.Kinds, func(k linux.Kind) bool {
+		return flags&k.Flag != 0 && strings.TrimSpace(read("/proc/sys/user/max_"+k.File+"_namespaces")) == "0"
 	})
 }
 
 func (p *probe) once(limit time.Duration) results {
-	one := func(f *failure) results { return results{p.name: f} }
 	// PDEATHSIG comes when the thread that cloned ends, not the process: prctl(2).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -193,47 +190,58 @@ func (p *probe) once(limit time.Duration) results {
 	defer cancel()
 	out, stderr, err := memory()
 	if err != nil {
-		return one(failed(err))
+		return results{p.name: failed(err)}
 	}
 	defer out.Close()
 	defer stderr.Close()
+	cmd := p.command(ctx, limit/time.Duration(len(probes)+1))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = out, out, stderr
 	const none = -2 // as soon as there is a child, something else is stored
 	pidfd := none
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", subcommand, "--probe", p.name,
-		"--limit", fmt.Sprint(limit/time.Duration(len(probes)+1)))
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = out, out, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: p.flags, Pdeathsig: unix.SIGKILL, PidFD: &pidfd}
-	if p.flags&unix.CLONE_NEWUSER != 0 {
-		// Go writes "deny" to setgroups before the gid_map: user_namespaces(7).
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
+	cmd.SysProcAttr.PidFD = &pidfd
 	err = cmd.Start()
 	if pidfd >= 0 {
 		defer unix.Close(pidfd)
 	}
-	switch {
-	case err == nil:
-	case pidfd == none, p.flags&unix.CLONE_NEWUSER != 0 && errors.Is(err, unix.EPERM): // at the map
-		f := failed(err)
-		return one(&failure{Op: "clone", Object: common.FlagNames(p.flags), Errno: f.Errno, Text: f.Text})
-	default:
-		f := failed(err)
-		return one(&failure{Op: "re-execute", Object: "/proc/self/exe", Errno: f.Errno, Text: f.Text})
+	if err != nil {
+		return results{p.name: p.refused(failed(err), pidfd != none)}
 	}
 	err = cmd.Wait()
 	found := results{}
 	switch {
 	case ctx.Err() != nil:
-		return one(slow("probe", p.name, limit))
+		return results{p.name: slow("probe", p.name, limit)}
 	case err == nil && json.Unmarshal(contents(out), &found) == nil:
 		if _, ok := found[p.name]; ok {
 			return found
 		}
 	}
-	return one(crashed("probe", p.name, err, contents(stderr)))
+	return results{p.name: crashed("probe", p.name, err, contents(stderr))}
+}
+
+// command is this program as the probe's child, with the time that its own children have.
+func (p *probe) command(ctx context.Context, limit time.Duration) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", subcommand, "--probe", p.name,
+		"--limit", fmt.Sprint(limit))
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: p.flags, Pdeathsig: unix.SIGKILL}
+	if p.flags&unix.CLONE_NEWUSER != 0 {
+		// Go writes "deny" to setgroups before the gid_map: user_namespaces(7).
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return cmd
+}
+
+// refused names the operation that failed: clone(2), or execve(2) in a child that was
+// cloned. AppArmor lets a user namespace be cloned, and forbids its map.
+func (p *probe) refused(f *failure, cloned bool) *failure {
+	f.Op, f.Object = "clone", common.FlagNames(p.flags)
+	if cloned && !(p.flags&unix.CLONE_NEWUSER != 0 && f.Errno == unix.EPERM) {
+		f.Op, f.Object = "re-execute", "/proc/self/exe"
+	}
+	return f
 }
 
 // crashed is what a program met that ended without a result. The Go runtime ends if the
@@ -307,12 +315,12 @@ func tryCommands(limit time.Duration) results {
 		}
 		found[c.name] = runCommand(limit, file, append([]string{c.name}, strings.Fields(c.args)...)...)
 	}
-	for _, s := range steps {
-		args := []string{s.name, "--help"}
-		if s.name == "binlibdepcp" {
-			args = []string{s.name, "-l", "/bin/sh"}
+	for _, name := range programNames() {
+		args := []string{name, "--help"}
+		if name == jailer {
+			args = []string{name, "-l", "/bin/sh"}
 		}
-		found[s.name] = runCommand(limit, filepath.Join(programDir(), s.name), args...)
+		found[name] = runCommand(limit, filepath.Join(programDir(), name), args...)
 	}
 	return found
 }
