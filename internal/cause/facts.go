@@ -21,7 +21,7 @@ type Facts struct {
 
 	UID       int               // the effective one, in this user namespace
 	SysAdmin  bool              // CAP_SYS_ADMIN is effective
-	Bounded   bool              // not even root can get CAP_SYS_ADMIN: the bounding set lacks it
+	Bounded   bool              // the bounding set lacks CAP_SYS_ADMIN, for root too
 	UserNS    bool              // this user namespace isn't the initial one
 	Refused   bool              // a user namespace was tried, and refused
 	AppArmor  bool              // kernel.apparmor_restrict_unprivileged_userns is 1
@@ -73,7 +73,8 @@ func gather(args []string, jail string, m machine) *Facts {
 	uids := read("/proc/self/uid_map")
 	f := &Facts{
 		Args: args, Jail: jail, UID: os.Geteuid(),
-		SysAdmin: hasSysAdmin(), Bounded: prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
+		SysAdmin: hasSysAdmin(),
+		Bounded:  prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
 		UserNS:   uids != "" && !linux.IsInitialMap(uids),
 		AppArmor: words(read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
 		NoClone:  words(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0",
@@ -214,11 +215,14 @@ func pids(cgroups string, read func(string) string) string {
 	const dozen = 12
 	for line := range strings.Lines(cgroups) {
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(fields) < 3 || fields[1] != "" && !contains(strings.ReplaceAll(fields[1], ",", "|"), "pids") {
+		if len(fields) < 3 {
 			continue
 		}
 		dir := "/sys/fs/cgroup" + fields[2]
-		if fields[1] != "" { // version 1
+		if controllers := fields[1]; controllers != "" { // version 1
+			if !contains(strings.ReplaceAll(controllers, ",", "|"), "pids") {
+				continue
+			}
 			dir = "/sys/fs/cgroup/pids" + fields[2]
 		}
 		most, err := strconv.Atoi(words(read(dir + "/pids.max")))

@@ -43,7 +43,8 @@ var hints = []Hint{
 	// The message queue.
 	{"mq_open", unix.EMFILE, nil, Cause{}, queueBytes},
 	{"mq_open", unix.ENOSPC, nil, Cause{"queue-number", "not the disk: there are as many " +
-		"queues as fs.mqueue.queues_max allows", "SUDOsysctl -w fs.mqueue.queues_max=1024", ""}, nil},
+		"queues as fs.mqueue.queues_max allows",
+		"SUDOsysctl -w fs.mqueue.queues_max=1024", ""}, nil},
 	{"mq_open", unix.EINVAL, nil, Cause{"queue-size", "this machine allows only smaller " +
 		"queues (see mq_overview(7))",
 		"SUDOsysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192", ""}, nil},
@@ -63,13 +64,15 @@ var hints = []Hint{
 		"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""}, nil},
 	{"clone", unix.EAGAIN, inPIDs, Cause{}, pidsLimit},
 	{"clone", unix.EAGAIN, nil, Cause{"processes", "there are as many processes and threads as " +
-		"RLIMIT_NPROC or a pids cgroup allows", "SUDOprlimit --pid $$ --nproc=unlimited", ""}, nil},
+		"RLIMIT_NPROC or a pids cgroup allows",
+		"SUDOprlimit --pid $$ --nproc=unlimited", ""}, nil},
 	{"mmap", unix.ENOMEM, nil, Cause{"memory", "a limit leaves too little memory for a second " +
 		"Go program", "ulimit -v unlimited", ""}, nil},
 	{"lock", unix.EAGAIN, nil, Cause{"locked", "another run holds the lock, perhaps a stopped " +
 		"one (fg); to see the process", "lslocks", ""}, nil},
 	{"clone", unix.EINVAL, emulated, Cause{"emulator", "EMULATOR emulates another processor and " +
-		"can't make namespaces; build the programs for this machine", "make clean build", ""}, nil},
+		"can't make namespaces; build the programs for this machine",
+		"make clean build", ""}, nil},
 	{"clone|make mounts private below|mount proc on|sethostname", 0, onWSL1, Cause{"wsl1",
 		"this is WSL 1, which has no Linux kernel and almost no namespaces; convert it to WSL 2",
 		"wsl.exe --set-version WSL 2", ""}, nil},
@@ -110,7 +113,8 @@ var hints = []Hint{
 }
 
 var appArmor = Cause{"apparmor", "AppArmor restricts the user namespaces of plain users; allow " +
-	"them", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0", "or be root: sudo SELF"}
+	"them", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+	"or be root: sudo SELF"}
 
 // The conditions of the hints.
 func isOption(_ *Facts, object string) bool { return strings.HasPrefix(object, "-") }
@@ -181,7 +185,8 @@ func pidsLimit(f *Facts, _ string) Cause {
 	case "docker", "podman":
 		c.Command = f.Container + " run --pids-limit -1"
 	case "service":
-		c.Command = f.Sudo() + "systemctl set-property " + cmdline.Quote(f.Unit) + " TasksMax=infinity"
+		c.Command = f.Sudo() + "systemctl set-property " + cmdline.Quote(f.Unit) +
+			" TasksMax=infinity"
 	default:
 		c.Command = "echo max | " + f.Sudo() + "tee " + cmdline.Quote(f.PIDs)
 	}

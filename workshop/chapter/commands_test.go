@@ -58,7 +58,8 @@ func installed(name string) string {
 		if err != nil {
 			continue
 		}
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		info, err := os.Stat(file)
+		if err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return file
 		}
 	}
@@ -76,12 +77,14 @@ func programs(t *testing.T, packages map[string]string) map[string]bool {
 	all, err := exec.Command("dpkg-query", "-W", "-f", "${Package} ${Essential} ${Priority}\n").Output()
 	require.NoError(t, err)
 	for line := range strings.Lines(string(all)) {
-		if fields := strings.Fields(line); len(fields) == 3 && (fields[1] == "yes" || fields[2] == "required") {
+		fields := strings.Fields(line)
+		if len(fields) == 3 && (fields[1] == "yes" || fields[2] == "required") {
 			list = append(list, fields[0])
 		}
 	}
 	known := map[string]bool{"go": true}
-	files, _ := exec.Command("dpkg-query", append([]string{"-L"}, list...)...).Output() // some aren't packages
+	// Some packages may not be installed.
+	files, _ := exec.Command("dpkg-query", append([]string{"-L"}, list...)...).Output()
 	for file := range strings.Lines(string(files)) {
 		if dir := filepath.Base(filepath.Dir(file)); dir == "bin" || dir == "sbin" {
 			known[strings.TrimSpace(filepath.Base(file))] = true

@@ -47,9 +47,11 @@ type probeReport struct {
 // host why others can't.
 func diagnose(e examination) report {
 	x := choose(e)
-	r := report{Can: true, Prefix: strings.TrimSpace(x.prefix), Diagnoses: []diagnosis{}, Notes: []diagnosis{}}
+	r := report{Can: true, Prefix: strings.TrimSpace(x.prefix),
+		Diagnoses: []diagnosis{}, Notes: []diagnosis{}}
 	for _, s := range nsteps.Steps {
-		r.judge(x, s.Name, slices.Concat(probesOf(s), needs[s.Short].commands, []string{s.Name}))
+		all := slices.Concat(probesOf(s), needs[s.Short].commands, []string{s.Name})
+		r.judge(x, s.Name, all)
 	}
 	r.judge(x, jailer, []string{jailer})
 	r.note(x)

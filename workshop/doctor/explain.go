@@ -28,7 +28,8 @@ type explainer struct {
 func (x explainer) follows(name string) bool {
 	for _, p := range probes {
 		if p.name == name {
-			return slices.ContainsFunc(p.after, func(other string) bool { return x.found[other] != nil })
+			failed := func(other string) bool { return x.found[other] != nil }
+			return slices.ContainsFunc(p.after, failed)
 		}
 	}
 	return slices.Contains(commandNames(), name) && x.found["child"] != nil
@@ -39,7 +40,8 @@ func (x explainer) explain(name string) diagnosis {
 	f := x.found[name]
 	c := x.cause(name, f)
 	if c.ID == "" {
-		c = cause.Cause{ID: "unknown", Text: "unknown cause; the last failing system call in this trace shows it",
+		c = cause.Cause{ID: "unknown",
+			Text:    "unknown cause; the last failing system call in this trace shows it",
 			Command: "strace -f " + x.program("workshop") + " " + subcommand}
 	}
 	return diagnosis{ID: c.ID, Error: f.Error(), Cause: c.Text, Fix: c.Command, Steps: []string{}}
@@ -55,8 +57,9 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 	case f.Op == "clone" && contains(exhausted, f.Errno):
 		return x.Explain(f.Op, f.Object, f.Errno)
 	case slices.Contains(programNames(), name):
-		return cause.Cause{ID: "programs", Text: "all programs of this project must be in one directory, " +
-			cmdline.Printable(x.dir), Command: x.build}
+		return cause.Cause{ID: "programs", Command: x.build,
+			Text: "all programs of this project must be in one directory, " +
+				cmdline.Printable(x.dir)}
 	case name == golang:
 		return x.noGo()
 	case isCommand:
@@ -83,7 +86,8 @@ func contains[T comparable](list []T, one T) bool { return slices.Contains(list,
 // errno returns the errno at the end of a message of a program, EPERM if there is none.
 func errno(text string) unix.Errno {
 	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EINVAL, unix.EACCES, unix.EUSERS} {
-		if end := len(text) - len(errno.Error()); end >= 0 && strings.EqualFold(text[end:], errno.Error()) {
+		end := len(text) - len(errno.Error())
+		if end >= 0 && strings.EqualFold(text[end:], errno.Error()) {
 			return errno
 		}
 	}
@@ -132,12 +136,13 @@ func (x explainer) slow(name string) cause.Cause {
 
 func (x explainer) noGo() cause.Cause {
 	const usual = "/usr/local/go/bin"
-	c := cause.Cause{ID: "go", Text: "chapter 6 builds a program with Go, and Go isn't in PATH; add it",
+	c := cause.Cause{ID: "go",
+		Text:    "chapter 6 builds a program with Go, and Go isn't in PATH; add it",
 		Command: "PATH=$PATH:" + usual}
 	if !exists(usual + "/go") {
 		c.Text = "chapter 6 builds a program with Go; install Go, then add " + usual + " to PATH"
-		c.Command = "curl -fL https://go.dev/dl/" + runtime.Version() + ".linux-" + runtime.GOARCH +
-			".tar.gz | " + x.Sudo() + "tar -C /usr/local -xz"
+		c.Command = "curl -fL https://go.dev/dl/" + runtime.Version() + ".linux-" +
+			runtime.GOARCH + ".tar.gz | " + x.Sudo() + "tar -C /usr/local -xz"
 	}
 	return c
 }
@@ -151,25 +156,29 @@ func (x explainer) missing(name string, f *failure) cause.Cause {
 		return x.link()
 	}
 	lacking := x.lacking(name)
-	c := cause.Cause{ID: "packages", Text: "missing here, or without the options that the chapters use: " +
-		strings.Join(lacking, ", ")}
+	c := cause.Cause{ID: "packages",
+		Text: "missing here, or without the options that the chapters use: " +
+			strings.Join(lacking, ", ")}
 	column := slices.Index(Distributions, x.os)
 	if column < 0 {
 		c.Text += "; your distribution may have other names for these packages"
 		c.Command = "install " + strings.Join(packages(lacking, 0), " ")
 		return c
 	}
-	install := []string{"apt-get install -y", "dnf install -y", "pacman -S --needed", "apk add"}[column]
-	c.Command = x.Sudo() + install + " " + strings.Join(packages(lacking, column), " ")
+	c.Command = x.Sudo() + installers[column] + " " + strings.Join(packages(lacking, column), " ")
 	return c
 }
+
+// installers are the commands that install packages, for each of Distributions.
+var installers = []string{"apt-get install -y", "dnf install -y", "pacman -S --needed", "apk add"}
 
 // lacking returns all commands that a package would bring: those that are as necessary,
 // or as optional, as this one.
 func (x explainer) lacking(name string) (lacking []string) {
 	for _, c := range commands {
 		same := slices.Contains(optional, c.name) == slices.Contains(optional, name)
-		if c.name == name || same && c.name != golang && x.found[c.name] != nil && x.elsewhere[c.name] == "" {
+		installable := c.name != golang && x.elsewhere[c.name] == ""
+		if c.name == name || same && installable && x.found[c.name] != nil {
 			lacking = append(lacking, c.name)
 		}
 	}

@@ -28,15 +28,18 @@ var probes = []probe{
 	{"child", 0, nil, nothing, "step1-pid true"},
 	{"pid", unix.CLONE_NEWPID, []string{"child"}, isPID1, "step1-pid -p true"},
 	{"mnt", unix.CLONE_NEWNS, []string{"child"}, private, "step2-mnt -m true"},
-	{"proc", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"pid", "mnt"}, proc, "step2-mnt -pm true"},
+	{"proc", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"pid", "mnt"}, proc,
+		"step2-mnt -pm true"},
 	{"uts", unix.CLONE_NEWUTS, []string{"child"}, hostname, "step3-uts -u box true"},
 	{"net", unix.CLONE_NEWNET, []string{"child"}, nothing, "step4-net -n true"},
 	{"lo", unix.CLONE_NEWNET, []string{"net"}, loUp, "step4-net -n ip link set lo up"},
 	// As the command's PID 1 it takes along, at the end, what else the command has started.
-	{"veth", unix.CLONE_NEWPID | unix.CLONE_NEWNET, []string{"pid", "net", "ip"}, veth, "step4-net -n ip link add type veth"},
+	{"veth", unix.CLONE_NEWPID | unix.CLONE_NEWNET, []string{"pid", "net", "ip"}, veth,
+		"step4-net -n ip link add type veth"},
 	{"queue", 0, []string{"child"}, queue, "step5-ipc -i no true </dev/null"},
 	{"ipc", unix.CLONE_NEWIPC, []string{"queue"}, queue, "step5-ipc -i yes true"},
-	{"jail", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"proc"}, chroot, "step6-chroot -pmc / true"},
+	{"jail", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"proc"}, chroot,
+		"step6-chroot -pmc / true"},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -105,7 +108,8 @@ func loUp() error {
 }
 
 func veth() error {
-	if f := runCommand(longest, "ip", strings.Fields("ip link add name veth0 type veth peer name veth1")...); f != nil {
+	words := strings.Fields("ip link add name veth0 type veth peer name veth1")
+	if f := runCommand(longest, "ip", words...); f != nil {
 		return f
 	}
 	return nil

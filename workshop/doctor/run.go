@@ -178,7 +178,8 @@ func tryPrefix(limit time.Duration) (f *failure) {
 // noneAllowed reports whether the limit of one of the namespaces is 0.
 func noneAllowed(flags uintptr) bool {
 	return slices.ContainsFunc(linux.Kinds, func(k linux.Kind) bool {
-		return flags&k.Flag != 0 && strings.TrimSpace(read("/proc/sys/user/max_"+k.File+"_namespaces")) == "0"
+		limit := strings.TrimSpace(read("/proc/sys/user/max_" + k.File + "_namespaces"))
+		return flags&k.Flag != 0 && limit == "0"
 	})
 }
 
@@ -313,7 +314,8 @@ func tryCommands(limit time.Duration) results {
 		if c.name == golang { // it is typed on the host
 			file = cmp.Or(lookPath(golang, os.Getenv("PATH")), golang)
 		}
-		found[c.name] = runCommand(limit, file, append([]string{c.name}, strings.Fields(c.args)...)...)
+		argv := append([]string{c.name}, strings.Fields(c.args)...)
+		found[c.name] = runCommand(limit, file, argv...)
 	}
 	for _, name := range programNames() {
 		args := []string{name, "--help"}
@@ -360,7 +362,9 @@ func runCommand(limit time.Duration, file string, argv ...string) *failure {
 	cmd.Env = []string{"PATH=" + cmdline.Path, "LC_ALL=C"}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stderr, out, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) } // and its children
+	cmd.Cancel = func() error { // its children too
+		return unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
 	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
