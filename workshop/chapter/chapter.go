@@ -7,7 +7,11 @@
 //	sh host                commands for a shell on the host
 //	sh inside              commands for a shell in a second terminal, in which a step is
 //	                       started by such a block
-//	sh TERMINAL running    the last of these commands goes on running
+//	sh TERMINAL [word...]  the same, with words that say more, in any order:
+//	    running            the last of these commands goes on running
+//	    back               the shell that was started in the terminal has been killed from
+//	                       the other one: these commands are for the shell before
+//	    fails N...         the lines with these numbers end with a status other than 0
 //	text output [kind...]  what the block before it prints; the kinds, keys of Patterns,
 //	                       name what differs from run to run
 //	text input TERMINAL    a line for a program that is running in that terminal and asks
@@ -21,16 +25,25 @@
 // has to print its output. All of it is executed in the order of the page, the answers in
 // <details> too.
 //
-// A comment "needs root" says that the page doesn't run in a user namespace. Blocks go
-// and diff have no place in a chapter but behind a comment that says what they show, see
+// A command that ends with "bash --norc" starts a shell, and the lines behind it are for
+// that shell until "exit". So it is known for each line which shell of the terminal it is
+// meant for. A folded block has to leave each terminal to the shell that it found there,
+// because not everybody executes it.
+//
+// A comment "needs root" says that the page doesn't run in a user namespace, and a comment
+// "may fail" that any of its commands may, because the page is about errors. Blocks go and
+// diff have no place in a chapter but behind a comment that says what they show, see
 // Include.
 package chapter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -50,6 +63,7 @@ type Chapter struct {
 	Name      string // the file's, without directory and .md
 	Title     string
 	NeedsRoot bool // of the initial user namespace
+	mayFail   bool // any command
 	Sections  []*Section
 }
 
@@ -90,11 +104,31 @@ type Step struct {
 	Output   string
 	Vary     []string // keys of Patterns, for Output
 	Folded   bool     // in <details>
+	// Fails are the lines that end with a status other than 0, counted from 1.
+	Fails []int
+	// Depths says for each line for which of the terminal's shells it is: 1 is the first,
+	// 2 a shell that was started in that, and so on.
+	Depths []int
 	// Open says that the program of the last line isn't waited for: it goes on running.
 	Open bool
 
 	hasOutput bool
+	back      bool // the shell started last has been killed meanwhile
+	lenient   bool // any line may fail
 }
+
+// mayFail reports whether the status of a line doesn't count: because the page says so,
+// because the line is a key that ends a program, or because exit(1p) hands on the status
+// of the command before.
+func (s *Step) mayFail(i int) bool {
+	return s.lenient || s.Kind == Key || closes(s.Lines[i]) || slices.Contains(s.Fails, i+1)
+}
+
+// opens reports whether a command starts a shell to type in.
+func opens(line string) bool { return strings.HasSuffix(line, "bash --norc") }
+
+// closes reports whether a command ends the shell that it is typed in.
+func closes(line string) bool { return line == "exit" || strings.HasPrefix(line, "exit ") }
 
 var keys = map[string]string{"Ctrl-C": "\x03", "Ctrl-D": "\x04", "Ctrl-Z": "\x1a", `Ctrl-\`: "\x1c"}
 
@@ -166,6 +200,7 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		html := htmlText(n, p.page)
 		p.folded += strings.Count(html, "<details") - strings.Count(html, "</details")
 		p.chapter.NeedsRoot = p.chapter.NeedsRoot || comment(html) == "needs root"
+		p.chapter.mayFail = p.chapter.mayFail || comment(html) == "may fail"
 	case *ast.FencedCodeBlock:
 		return ast.WalkContinue, p.block(n)
 	}
@@ -184,75 +219,121 @@ func (p *reader) add(n ast.Node, part Part) error {
 // block reads a fenced block: see the package comment.
 func (p *reader) block(n *ast.FencedCodeBlock) error {
 	at := line(n, p.page)
-	fail := func(format string, args ...any) error {
-		return fmt.Errorf("%d: %s", at-1, fmt.Sprintf(format, args...))
-	}
 	content := strings.TrimSuffix(string(n.Lines().Value(p.page)), "\n")
 	var info []string
 	if n.Info != nil {
 		info = strings.Fields(string(n.Info.Value(p.page)))
 	}
-	if len(info) == 0 || info[0] == "text" && len(info) == 1 {
-		return nil
-	}
-	step := &Step{At: at, Lines: strings.Split(content, "\n"), Folded: p.folded > 0}
-	switch language := info[0]; {
-	case slices.Contains([]string{"bash", "console", "shell"}, language):
-		return fail("a block %q: commands are of \"sh host\" or \"sh inside\"", language)
-	case language == "text" && info[1] == "output":
-		if p.last == nil {
-			return fail("output without commands")
-		}
-		if p.last.hasOutput {
-			return fail("a second output of the same commands")
-		}
-		for _, kind := range info[2:] {
-			if _, ok := Patterns[kind]; !ok {
-				return fail("no pattern %q; there are %s", kind, strings.Join(kinds(), ", "))
-			}
-		}
-		p.last.Output, p.last.Vary, p.last.hasOutput = content, info[2:], true
-		return nil
-	case language == "sh":
-		step.Kind, info = Commands, info[1:]
-	case language == "text":
-		step.Kind, info = Kind(info[1]), info[2:]
-	default:
-		return nil
-	}
-	if step.Kind == Commands && len(info) == 2 && info[1] == "running" {
-		step.Open, info = true, info[:1]
-	}
+	var err error
 	switch {
-	case step.Kind != Commands && step.Kind != Input && step.Kind != Key:
-		return fail("a block \"text %s\": there are output, input and key", step.Kind)
-	case len(info) != 1 || info[0] != Host && info[0] != Inside:
-		return fail("which terminal? The word behind is host or inside")
-	case content == "":
-		return fail("an empty block")
-	}
-	step.Terminal = info[0]
-	if label := n.PreviousSibling(); label != nil && label.Kind() == ast.KindParagraph {
-		if text := plain(label, p.page); (text == Host || text == Inside) && text != step.Terminal {
-			return fail("it is for the terminal %s, and the label says %s", step.Terminal, text)
+	case len(info) == 0 || info[0] != "sh" && info[0] != "text" && !isShell(info[0]), len(info) == 1 && info[0] == "text":
+		return nil
+	case isShell(info[0]):
+		err = fmt.Errorf("a block %q: commands are of \"sh host\" or \"sh inside\"", info[0])
+	case info[0] == "text" && info[1] == "output":
+		err = p.output(content, info[2:])
+	default:
+		step := &Step{At: at, Lines: strings.Split(content, "\n"), Folded: p.folded > 0}
+		if err = step.describe(info); err == nil {
+			err = step.check(label(n, p.page))
+		}
+		if err == nil {
+			p.last = step
+			return p.add(n, Part{Step: step})
 		}
 	}
-	if step.Kind != Commands && len(step.Lines) > 1 {
-		return fail("%d lines of %s: each is a block, with its output", len(step.Lines), step.Kind)
+	if err != nil {
+		return fmt.Errorf("%d: %w", at-1, err)
 	}
-	for _, line := range step.Lines {
-		if n := utf8.RuneCountInString(line); n > MaxColumns {
-			return fail("a line of %d characters, and %d are readable: %s", n, MaxColumns, line)
-		}
-		if step.Kind == Key && keys[line] == "" {
-			return fail("no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", line)
-		}
-	}
-	p.last = step
-	return p.add(n, Part{Step: step})
+	return nil
 }
 
-// finish finds the steps that are answered by a later one.
+// isShell reports whether a block's language is another name of sh.
+func isShell(language string) bool {
+	return language == "bash" || language == "console" || language == "shell"
+}
+
+// label returns the paragraph before a block.
+func label(n ast.Node, page []byte) string {
+	if before := n.PreviousSibling(); before != nil && before.Kind() == ast.KindParagraph {
+		return plain(before, page)
+	}
+	return ""
+}
+
+// output reads what the last step prints.
+func (p *reader) output(content string, vary []string) error {
+	if p.last == nil {
+		return errors.New("output without commands")
+	}
+	if p.last.hasOutput {
+		return errors.New("a second output of the same commands")
+	}
+	for _, kind := range vary {
+		if _, ok := Patterns[kind]; !ok {
+			return fmt.Errorf("no pattern %q; there are %s", kind, strings.Join(kinds(), ", "))
+		}
+	}
+	p.last.Output, p.last.Vary, p.last.hasOutput = content, vary, true
+	return nil
+}
+
+// describe takes over the words behind a fence.
+func (s *Step) describe(info []string) error {
+	if s.Kind = Commands; info[0] == "text" {
+		if s.Kind, info = Kind(info[1]), info[1:]; s.Kind != Input && s.Kind != Key {
+			return fmt.Errorf("a block \"text %s\": there are output, input and key", s.Kind)
+		}
+	}
+	if len(info) < 2 || info[1] != Host && info[1] != Inside {
+		return errors.New("which terminal? The word behind is host or inside")
+	}
+	s.Terminal = info[1]
+	fails := false
+	for _, word := range info[2:] {
+		number, err := strconv.Atoi(word)
+		switch {
+		case word == "fails":
+			fails = true
+		case fails && err == nil && number >= 1 && number <= len(s.Lines):
+			s.Fails = append(s.Fails, number)
+		case fails && err == nil:
+			return fmt.Errorf("there is no line %d that could fail", number)
+		case s.Kind == Commands && word == "running":
+			s.Open = true
+		case s.Kind == Commands && word == "back":
+			s.back = true
+		default:
+			return fmt.Errorf("no word %q: there are running, back, and fails with the numbers of lines", word)
+		}
+	}
+	if fails && len(s.Fails) == 0 {
+		return errors.New("which lines fail? Their numbers stand behind")
+	}
+	return nil
+}
+
+// check says what is wrong with the lines of a step, and with its label.
+func (s *Step) check(label string) error {
+	switch {
+	case len(s.Lines) == 1 && s.Lines[0] == "":
+		return errors.New("an empty block")
+	case (label == Host || label == Inside) && label != s.Terminal:
+		return fmt.Errorf("it is for the terminal %s, and the label says %s", s.Terminal, label)
+	case s.Kind != Commands && len(s.Lines) > 1:
+		return fmt.Errorf("%d lines of %s: each is a block, with its output", len(s.Lines), s.Kind)
+	case s.Kind == Key && keys[s.Lines[0]] == "":
+		return fmt.Errorf("no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
+	}
+	for _, line := range s.Lines {
+		if n := utf8.RuneCountInString(line); n > MaxColumns {
+			return fmt.Errorf("a line of %d characters, and %d are readable: %s", n, MaxColumns, line)
+		}
+	}
+	return nil
+}
+
+// finish finds the steps that are answered by a later one, and the shell of each line.
 func (p *reader) finish() error {
 	if p.chapter.Title == "" {
 		return fmt.Errorf("1: a page begins with a heading")
@@ -261,7 +342,10 @@ func (p *reader) finish() error {
 		return fmt.Errorf("1: %d more <details> than </details>", p.folded)
 	}
 	before := map[string]*Step{}
+	shells := map[string]int{Host: 1, Inside: 1}
+	unfolded := maps.Clone(shells)
 	for _, step := range p.chapter.Steps() {
+		step.lenient = p.chapter.mayFail
 		if step.Kind != Commands {
 			if before[step.Terminal] == nil {
 				return fmt.Errorf("%d: nothing was started that could be answered", step.At)
@@ -269,7 +353,39 @@ func (p *reader) finish() error {
 			before[step.Terminal].Open = true
 		}
 		before[step.Terminal] = step
+		if !step.Folded && !maps.Equal(shells, unfolded) {
+			return fmt.Errorf("%d: the folded blocks before leave a terminal to another shell", step.At)
+		}
+		if err := step.count(shells); err != nil {
+			return err
+		}
+		if !step.Folded {
+			unfolded = maps.Clone(shells)
+		}
 	}
+	return nil
+}
+
+// count notes which of its terminal's shells each line is for, given how many there are.
+func (s *Step) count(shells map[string]int) error {
+	n := shells[s.Terminal]
+	if s.back {
+		n--
+	}
+	for i, line := range s.Lines {
+		if n < 1 {
+			return fmt.Errorf("%d: the first shell of the terminal %s has ended", s.At+i, s.Terminal)
+		}
+		s.Depths = append(s.Depths, n)
+		switch {
+		case s.Kind != Commands:
+		case opens(line):
+			n++
+		case closes(line):
+			n--
+		}
+	}
+	shells[s.Terminal] = n
 	return nil
 }
 

@@ -77,13 +77,13 @@ Last.
 	assert.Equal(t, "Section", c.Sections[1].Title)
 	assert.Equal(t, []Part{
 		{Step: &Step{Kind: Commands, Terminal: Host, At: 10, Lines: []string{"echo one", "echo two"},
-			Output: "one\ntwo", Vary: []string{"pid", "size"}, hasOutput: true}},
+			Depths: []int{1, 1}, Output: "one\ntwo", Vary: []string{"pid", "size"}, hasOutput: true}},
 		{Prose: "Words between."},
-		{Step: &Step{Kind: Commands, Terminal: Inside, At: 28, Lines: []string{"cat"}, Open: true}},
-		{Step: &Step{Kind: Commands, Terminal: Host, At: 32, Lines: []string{"true"}}},
-		{Step: &Step{Kind: Input, Terminal: Inside, At: 36, Lines: []string{"a line"}, Open: true}},
-		{Step: &Step{Kind: Key, Terminal: Inside, At: 40, Lines: []string{"Ctrl-D"}}},
-		{Step: &Step{Kind: Commands, Terminal: Host, At: 48, Lines: []string{"echo folded"}, Folded: true}},
+		{Step: &Step{Kind: Commands, Terminal: Inside, At: 28, Lines: []string{"cat"}, Depths: []int{1}, Open: true}},
+		{Step: &Step{Kind: Commands, Terminal: Host, At: 32, Lines: []string{"true"}, Depths: []int{1}}},
+		{Step: &Step{Kind: Input, Terminal: Inside, At: 36, Lines: []string{"a line"}, Depths: []int{1}, Open: true}},
+		{Step: &Step{Kind: Key, Terminal: Inside, At: 40, Lines: []string{"Ctrl-D"}, Depths: []int{1}}},
+		{Step: &Step{Kind: Commands, Terminal: Host, At: 48, Lines: []string{"echo folded"}, Depths: []int{1}, Folded: true}},
 		{Prose: "Last."},
 	}, c.Sections[1].Parts)
 }
@@ -101,7 +101,16 @@ func TestParseErrors(t *testing.T) {
 			`page.md:7: no pattern "colour"; there are date, inode, key, pid, size, tty`},
 		{"# T\n\n'''sh\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
 		{"# T\n\n'''sh outside\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
-		{"# T\n\n'''sh host inside\ntrue\n'''", "page.md:3: which terminal? The word behind is host or inside"},
+		{"# T\n\n'''sh host inside\ntrue\n'''",
+			`page.md:3: no word "inside": there are running, back, and fails with the numbers of lines`},
+		{"# T\n\n'''sh host\ncat\n'''\n\n'''text key host running\nCtrl-C\n'''",
+			`page.md:7: no word "running": there are running, back, and fails with the numbers of lines`},
+		{"# T\n\n'''sh host fails\nfalse\n'''", "page.md:3: which lines fail? Their numbers stand behind"},
+		{"# T\n\n'''sh host fails 2\nfalse\n'''", "page.md:3: there is no line 2 that could fail"},
+		{"# T\n\n'''sh host\nexit\ntrue\n'''", "page.md:5: the first shell of the terminal host has ended"},
+		{"# T\n\n'''sh inside back\ntrue\n'''", "page.md:4: the first shell of the terminal inside has ended"},
+		{"# T\n\n<details>\n\n'''sh inside\nstep1-pid bash --norc\n'''\n\n</details>\n\n'''sh inside\nexit\n'''",
+			"page.md:12: the folded blocks before leave a terminal to another shell"},
 		{"# T\n\n**inside**\n'''sh host\ntrue\n'''", "page.md:4: it is for the terminal host, and the label says inside"},
 		{"# T\n\n'''bash host\ntrue\n'''", `page.md:3: a block "bash": commands are of "sh host" or "sh inside"`},
 		{"# T\n\n'''text outptu\ntrue\n'''", `page.md:3: a block "text outptu": there are output, input and key`},
@@ -121,6 +130,19 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
+// Which shell of its terminal a line is for.
+func TestDepths(t *testing.T) {
+	c, err := Parse("page.md", fences("# T\n\n'''sh inside\nstep1-pid -p bash --norc\nunshare --net bash --norc\nexit\ntrue\n'''\n\n"+
+		"'''sh host\nbash --norc -c 'true'\nexit\n'''\n\n'''sh inside back\ntrue\n'''\n\n"+
+		"'''sh inside\nstep5-ipc -i no bash --norc\n'''\n\n'''text input inside\nexit\n'''\n\n'''sh inside\nexit\n'''\n"))
+	require.NoError(t, err)
+	var depths [][]int
+	for _, step := range c.Steps() {
+		depths = append(depths, step.Depths)
+	}
+	assert.Equal(t, [][]int{{1, 2, 3, 2}, {1, 1}, {1}, {1}, {2}, {2}}, depths)
+}
+
 func TestCompare(t *testing.T) {
 	for _, test := range []struct {
 		name, page, run, vary string
@@ -129,7 +151,9 @@ func TestCompare(t *testing.T) {
 		{"equal", "a\nb", "a\nb\n", "", ""},
 		{"nothing", "", "", "", ""},
 		{"spaces at the end of lines", "a  \nb", "a\nb  \n", "", ""},
-		{"spaces elsewhere", "a  b", "a b", "", "-a  b\n+a b\n"},
+		{"the width of a column", "a  b\n   c", "a b\n c\td", "", "-c\n+c d\n"},
+		{"other widths", "[1]+  Terminated              sleep 9\n  c", "[1]+  Terminated                 sleep 9\nc", "", ""},
+		{"words that come together", "a b", "ab", "", "-a b\n+ab\n"},
 		{"a line more", "a", "a\nb\n", "", "+b\n"},
 		{"a line less", "a\nb", "a\n", "", "-b\n"},
 		{"output where there is none", "", "a\n", "", "+a\n"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,12 +45,16 @@ type Session struct {
 	terminals map[string]*terminal
 	comparer  Comparer
 	output    string // of the lines of the last step so far
-	last      *terminal
+	prompts   prompts
 	more      bool // the shell waits for more of a command
+	status    int  // of the last command, if the shell has the prompt
 }
 
 // More reports whether the last line left the shell waiting for more of the same command.
 func (s *Session) More() bool { return s.more }
+
+// Dir is the directory in which the terminals start.
+func (s *Session) Dir() string { return s.dir }
 
 // DirPattern is what directories of sessions are called below os.TempDir.
 const DirPattern = "nsteps-chapter-*"
@@ -72,10 +77,12 @@ func Lock(dir string) (*os.File, error) {
 // first in PATH. When the context ends, so does whatever is running; Close has to be
 // called all the same.
 //
-// With own, the terminals get MNT, UTS and IPC namespaces of their own, so that what
-// commands on the host leave there, mounts and message queues, ends with the session.
+// With own, the terminals get MNT, UTS and IPC namespaces and a /dev/shm of their own, so
+// that what commands on the host leave there (mounts, message queues, shared memory) ends
+// with the session.
 func Start(ctx context.Context, bin string, own bool) (*Session, error) {
-	s := &Session{Timeout: 30 * time.Second, ctx: ctx, terminals: map[string]*terminal{}, before: children()}
+	s := &Session{Timeout: 30 * time.Second, ctx: ctx, terminals: map[string]*terminal{},
+		before: children(), prompts: newPrompts()}
 	// What loses its parent becomes this process's child, for Close to find.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
@@ -105,11 +112,13 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 		return nil, err
 	}
 	for _, name := range []string{Host, Inside} {
-		if _, err := s.terminals[name].wait(ctx, s.Timeout, atPrompt); err != nil {
+		t := s.terminals[name]
+		if _, err := t.wait(ctx, s.Timeout, s.prompts.ready); err != nil {
 			s.Close()
 			return nil, fmt.Errorf("bash gives no prompt: %w", err)
 		}
-		s.terminals[name].take()
+		t.take()
+		t.shells = []int{t.foreground()}
 	}
 	return s, nil
 }
@@ -142,16 +151,18 @@ func unshare() error {
 			return fmt.Errorf("mount propagation of /: %w", err)
 		}
 	}
+	// POSIX shared memory is made of files here (shm_open(3)). Not every machine has it.
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		if err := unix.Mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
+			return fmt.Errorf("mount tmpfs on /dev/shm: %w", err)
+		}
+	}
 	return nil
 }
 
 func (s *Session) open(bin string) error {
-	sign := "$"
-	if os.Getuid() == 0 {
-		sign = "#"
-	}
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "TERM=dumb",
-		"COLUMNS=" + strconv.Itoa(Columns), "PS1=host" + sign + " ", "HISTFILE="}
+		"COLUMNS=" + strconv.Itoa(Columns), "PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2, "HISTFILE="}
 	for _, name := range []string{"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOCOVERDIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -240,16 +251,29 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d: %s\n%s", e.File, e.Line, e.Typed, strings.TrimSuffix(e.Problem, "\n"))
 }
 
+// An Ended is a command that ended with a status that its page doesn't announce.
+type Ended struct{ Status int }
+
+func (e *Ended) Error() string { return fmt.Sprintf("it ended with status %d", e.Status) }
+
 // Check executes all steps of a chapter and compares their outputs. Its error is an
 // Error where the page isn't true.
 func (s *Session) Check(c *Chapter) error {
 	for _, step := range c.Steps() {
 		for i := range step.Lines {
-			if _, err := s.Line(step, i); err != nil {
-				if s.ctx.Err() != nil {
-					return err
+			_, err := s.Line(step, i)
+			if s.ctx.Err() != nil {
+				return err
+			}
+			if err == nil && slices.Contains(step.Fails, i+1) && s.status == 0 {
+				err = errors.New("it ended with status 0, and the page says that it fails")
+			}
+			if err != nil {
+				problem := err.Error()
+				if s.output != "" {
+					problem += "; it has printed:\n" + s.output
 				}
-				return &Error{c.File, step.At + i, step.Lines[i], err.Error()}
+				return &Error{c.File, step.At + i, step.Lines[i], problem}
 			}
 		}
 		if problem := s.comparer.Compare(step.Output, s.output, step.Vary); problem != "" {
@@ -262,19 +286,70 @@ func (s *Session) Check(c *Chapter) error {
 // Line types a line of a step, and returns what is printed until the shell is ready for
 // the next one; or, if a later step answers, until what the page shows has been printed.
 // The lines of a step are for Line in their order.
+//
+// The line is typed only if the shell or program that it is meant for has the terminal.
+// A command that fails is an Ended, unless the page says that it fails.
 func (s *Session) Line(step *Step, i int) (string, error) {
 	t := s.terminals[step.Terminal]
 	if i == 0 {
 		s.output = ""
 	}
-	// What came since the last step in this terminal, when a program there was killed
-	// from the other one, say, belongs to the output.
-	if s.last != t || t.open {
-		t.settle(s.ctx, 100*time.Millisecond)
+	// When a program in this terminal was killed from the other one, its shell has printed
+	// something since: that belongs to the output.
+	before, err := s.ready(t, step, i)
+	if err == nil {
+		var text string
+		text, err = s.answer(t, step, i)
+		before += text
 	}
-	s.last = t
-	before := prompt.ReplaceAllString(t.take(), "")
+	s.output += before
+	return before, err
+}
 
+// ready waits until the terminal belongs to the shell or to the program that a line is
+// meant for, and returns what is printed meanwhile. Its error says where the terminal is.
+func (s *Session) ready(t *terminal, step *Step, i int) (string, error) {
+	if step.Kind != Commands {
+		return "", s.running(t)
+	}
+	var out string
+	if depth := step.Depths[i]; t.open || depth < len(t.shells) {
+		text, err := t.wait(s.ctx, s.Timeout, s.prompts.ready)
+		if out = s.prompts.cut(text); err != nil {
+			return out, fmt.Errorf("not typed, because the shell has no prompt: %w", err)
+		}
+		t.take()
+		t.settled()
+	}
+	if is, meant := len(t.shells), step.Depths[i]; is != meant {
+		return out, fmt.Errorf("not typed, because it is meant for shell %d of the terminal %s, "+
+			"and shell %d has the prompt", meant, step.Terminal, is)
+	}
+	if !t.atShell() && !s.more {
+		return out, fmt.Errorf("not typed, because a program has taken the terminal %s from its shell", step.Terminal)
+	}
+	return out, nil
+}
+
+// running waits until a program has the terminal instead of a shell, or until a builtin
+// command of the shell has asked for a line.
+func (s *Session) running(t *terminal) error {
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		switch status := s.prompts.status(t.text()); {
+		case s.ctx.Err() != nil:
+			return context.Cause(s.ctx)
+		case status >= 0:
+			return fmt.Errorf("not typed, because the program that it is meant for has ended: %w", &Ended{status})
+		case t.asked || !t.atShell():
+			return nil
+		case time.Since(began) > s.Timeout:
+			return fmt.Errorf("not typed, because the program that it is meant for hasn't started within %s", s.Timeout)
+		}
+	}
+}
+
+// answer types a line and waits for what comes.
+func (s *Session) answer(t *terminal, step *Step, i int) (string, error) {
 	line := step.Lines[i]
 	typed, echo := line+"\n", line+"\n"
 	if step.Kind == Key {
@@ -284,51 +359,115 @@ func (s *Session) Line(step *Step, i int) (string, error) {
 			echo = "" // it isn't echoed: termios(3), ECHOCTL
 		}
 	}
+	t.open = step.Open && i == len(step.Lines)-1
+	t.opening = step.Kind == Commands && opens(line) || t.opening && step.Kind != Commands
+	s.more, s.status = false, 0
+	before := t.take()
 	if _, err := t.file.WriteString(typed); err != nil {
-		return "", err
+		return before, err
 	}
-	output := func(text string) string { return before + strings.TrimPrefix(text, echo) }
-	s.more = false
-	done := func(text string) bool { return len(text) >= len(echo) && atPrompt(strings.TrimPrefix(text, echo)) }
 	limit := s.Timeout
-	open := step.Open && i == len(step.Lines)-1
-	t.open = open
-	if open {
+	if t.open {
 		limit = 0 // until quiet
-		done = func(text string) bool {
-			trial := Comparer{}
-			return len(text) >= len(echo) && trial.Compare(step.Output, s.output+output(text), step.Vary) == ""
-		}
 	}
-	text, err := t.wait(s.ctx, limit, done)
-	out := output(text)
-	if !open {
-		s.more = strings.HasSuffix(text, echo+"> ")
-		t.notePrompt(s.ctx, s.Timeout, text)
-		out = prompt.ReplaceAllString(strings.TrimSuffix(out, "> "), "")
-	}
+	text, err := t.wait(s.ctx, limit, func(text string) bool {
+		rest, ok := strings.CutPrefix(text, echo)
+		trial := Comparer{}
+		return ok && (s.prompts.ready(rest) || t.opening && stepPrompt.MatchString(rest) && !t.atShell() ||
+			t.open && trial.Compare(step.Output, s.output+before+rest, step.Vary) == "")
+	})
 	t.take()
-	s.output += out
+	out := before + strings.TrimPrefix(text, echo)
 	if err != nil {
-		return out, fmt.Errorf("%w; it has printed:\n%s", err, s.output)
+		return out, err
 	}
-	return out, nil
+	return s.prompts.cut(out), s.judge(t, step, i, out)
 }
 
-// prompt is that of the shells on the host and in a step; it ends what a command prints.
-var prompt = regexp.MustCompile(`(?:host|step[0-9]+-[a-z]+)[#$] $`)
+// judge looks where a line has left the terminal, given what it has printed.
+func (s *Session) judge(t *terminal, step *Step, i int, out string) error {
+	s.more = strings.HasSuffix(out, s.prompts.ps2)
+	s.status = max(0, s.prompts.status(out))
+	switch {
+	case t.open && s.prompts.ready(out):
+		t.open = false
+		return fmt.Errorf("the program that the page goes on with has ended: %w", &Ended{s.status})
+	case t.open:
+		t.asked = strings.TrimSpace(out) != ""
+		return nil
+	case s.more:
+		return nil
+	case t.opening && !t.atShell():
+		if err := s.join(t); err != nil {
+			return err
+		}
+	}
+	t.opening = false
+	t.settled()
+	if s.status != 0 && !step.mayFail(i) {
+		return &Ended{s.status}
+	}
+	return nil
+}
 
-// atPrompt reports whether a shell waits for a line, or for more of one.
-func atPrompt(text string) bool {
-	return prompt.MatchString(text) || text == "> "
+// join makes a shell that a step has just started, and that waits for a line, print the
+// session's prompts, and keeps it from writing what is typed into the person's
+// ~/.bash_history.
+func (s *Session) join(t *terminal) error {
+	t.shells = append(t.shells, t.foreground())
+	line := fmt.Sprintf("PS1='%s' PS2='%s'; unset HISTFILE\n", s.prompts.ps1, s.prompts.ps2)
+	if _, err := t.file.WriteString(line); err != nil {
+		return err
+	}
+	_, err := t.wait(s.ctx, s.Timeout, func(text string) bool {
+		rest, ok := strings.CutPrefix(text, line)
+		return ok && s.prompts.ready(rest)
+	})
+	t.take()
+	return err
+}
+
+// stepPrompt ends what is printed when a step has started a shell.
+var stepPrompt = regexp.MustCompile(`(?m:^)step[0-9]+-[a-z]+[#$] $`)
+
+// prompts are what the shells of a session print when they wait for a line: a text that
+// no program can know, and the status of the last command.
+type prompts struct {
+	ps1, ps2 string // for more of a command: bash(1)
+	end      *regexp.Regexp
+}
+
+func newPrompts() prompts {
+	secret := fmt.Sprintf("%08x", rand.Uint32())
+	return prompts{secret + ":$?:", secret + "> ", regexp.MustCompile(secret + `(?::([0-9]+):|> )$`)}
+}
+
+// ready reports whether a shell waits for a line, or for more of one.
+func (p prompts) ready(text string) bool { return p.end.MatchString(text) }
+
+// status returns the status of the last command, or -1 if no shell waits for the next.
+func (p prompts) status(text string) int {
+	match := p.end.FindStringSubmatch(text)
+	if match == nil || match[1] == "" {
+		return -1
+	}
+	status, _ := strconv.Atoi(match[1])
+	return status
+}
+
+// cut returns a text without the prompt at its end.
+func (p prompts) cut(text string) string {
+	return stepPrompt.ReplaceAllString(p.end.ReplaceAllString(text, ""), "")
 }
 
 // A terminal is a pseudo-terminal's controlling side.
 type terminal struct {
 	file    *os.File
 	changed chan struct{} // that there is more to read
-	prompt  string        // the last one
+	shells  []int         // process groups of the shells, each started in the one before
 	open    bool          // a program may be running that wasn't waited for
+	asked   bool          // that program has printed something
+	opening bool          // the last command starts a shell
 
 	mu     sync.Mutex
 	buffer []byte
@@ -357,14 +496,44 @@ func (t *terminal) read() {
 func (t *terminal) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.ReplaceAll(string(t.buffer), "\r\n", "\n")
+	return plainText(t.buffer)
+}
+
+// plainText returns what a terminal shows, without colours: some builds of ip(8) colour
+// what they print to any terminal.
+func plainText(b []byte) string {
+	return escapes.ReplaceAllString(strings.ReplaceAll(string(b), "\r\n", "\n"), "")
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
+
+// foreground returns the process group that the terminal belongs to, or 0 if there is
+// none (tcgetpgrp(3)).
+func (t *terminal) foreground() (group int) {
+	conn, err := t.file.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = conn.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	return group
+}
+
+// atShell reports whether one of the shells has the terminal, and no other program.
+func (t *terminal) atShell() bool { return slices.Contains(t.shells, t.foreground()) }
+
+// settled forgets the shells that have ended: the terminal has been given back to the one
+// in which they were started.
+func (t *terminal) settled() {
+	if i := slices.Index(t.shells, t.foreground()); i >= 0 {
+		t.shells = t.shells[:i+1]
+	}
 }
 
 // take returns text, and forgets it.
 func (t *terminal) take() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := strings.ReplaceAll(string(t.buffer), "\r\n", "\n")
+	text := plainText(t.buffer)
 	t.buffer = nil
 	return text
 }
@@ -416,23 +585,5 @@ func (t *terminal) wait(ctx context.Context, limit time.Duration, done func(stri
 		case <-pause:
 			return text, nil
 		}
-	}
-}
-
-// notePrompt keeps a shell that has just been started in a step from writing what is
-// typed into the person's ~/.bash_history.
-func (t *terminal) notePrompt(ctx context.Context, limit time.Duration, text string) {
-	now := prompt.FindString(text)
-	if now == "" || now == t.prompt {
-		return
-	}
-	t.prompt = now
-	if strings.HasPrefix(now, "step") {
-		t.take()
-		_, _ = t.file.WriteString("unset HISTFILE\n")
-		_, _ = t.wait(ctx, limit, func(text string) bool {
-			rest, ok := strings.CutPrefix(text, "unset HISTFILE\n")
-			return ok && atPrompt(rest)
-		})
 	}
 }

@@ -79,8 +79,20 @@ func TestSession(t *testing.T) {
 		{"killed from the other terminal", "'''sh inside running\nbash -c 'echo $$ >pid; exec step1-pid -p sleep 86400'\n'''\n\n" +
 			"'''sh host\nsleep 0.2; kill -KILL $(cat pid); sleep 0.2\n'''\n\n'''sh inside\necho $?\n'''\n'''text output\nKilled\n137\n'''\n", ""},
 		{"a command that doesn't end", "'''sh host\nsleep 86400\n'''\n",
-			"page.md:4: sleep 86400\nit takes longer than 1s; it has printed:"},
+			"page.md:4: sleep 86400\nit takes longer than 1s"},
 		{"the shell ends", "'''sh host\nexit\n'''\n", "page.md:4: exit\nthe shell on the host has ended; it has printed:\nexit"},
+		{"colours", "'''sh host\nprintf '\\033[36mlo\\033[0m\\n'\n'''\n'''text output\nlo\n'''\n", ""},
+		{"a command that fails", "'''sh host fails 2\ntrue\necho x >/no/file\n'''\n'''text output\nbash: /no/file: No such file or directory\n'''\n", ""},
+		{"a command that fails in silence", "'''sh host\ntrue\nfalse\n'''\n", "page.md:5: false\nit ended with status 1"},
+		{"expected text behind a command that fails", "'''sh host\n./nosuch 2>/dev/null\necho done\n'''\n'''text output\ndone\n'''\n",
+			"page.md:4: ./nosuch 2>/dev/null\nit ended with status 127"},
+		{"a command that ought to fail", "'''sh host fails 1\ntrue\n'''\n",
+			"page.md:4: true\nit ended with status 0, and the page says that it fails"},
+		{"on a page about errors", "<!-- may fail -->\n\n'''sh host\nfalse\n'''\n", ""},
+		{"a shell in a shell", "'''sh inside\nstep3-uts -u one bash --norc\nunshare --uts bash --norc\nhostname two\nexit\nhostname\nexit\n'''\n" +
+			"'''text output\nexit\none\nexit\n'''\n", ""},
+		{"a shell that was killed", "'''sh inside\necho $$ >terminal\nstep1-pid -p bash --norc\n'''\n\n'''sh host\n" +
+			"kill -KILL $(pgrep -P $(pgrep -P $(cat terminal)))\n'''\n\n'''sh inside back\necho $?\n'''\n'''text output\n137\n'''\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, t.Context(), false)
@@ -98,6 +110,32 @@ func TestSession(t *testing.T) {
 				assert.EqualError(t, err, test.want)
 			}
 			assert.True(t, err == nil || errors.As(err, &failed))
+		})
+	}
+}
+
+// A line is typed only where it is meant to be: no page here creates its file.
+func TestNotTyped(t *testing.T) {
+	for _, test := range []struct{ name, page, want string }{
+		{"the step has failed", "'''sh inside\nstep3-uts -u '' bash --norc\ntouch typed\n'''\n",
+			"page.md:4: step3-uts -u '' bash --norc\nit ended with status 125"},
+		{"the step has failed, and the status is lost", "'''sh inside\n: a step is missing here; : bash --norc\n'''\n\n'''sh inside\ntouch typed\n'''\n",
+			"page.md:8: touch typed\nnot typed, because it is meant for shell 2 of the terminal inside, and shell 1 has the prompt"},
+		{"a shell that nobody expects", "'''sh inside\nstep3-uts -u box bash --norc -i\ntouch typed\n'''\n", "page.md:4: "},
+		{"no program to answer", "'''sh inside\nprintf 'name? '\n'''\n'''text output\nname?\n'''\n\n'''text input inside\ntouch typed\n'''\n",
+			"page.md:4: printf 'name? '\nthe program that the page goes on with has ended: it ended with status 0; it has printed:\nname? "},
+		{"the program has ended meanwhile", "'''sh inside running\nuntil [ -e go ]; do sleep 0.01; done\n'''\n\n'''sh host\ntouch go; sleep 0.2\n'''\n\n" +
+			"'''text input inside\ntouch typed\n'''\n",
+			"page.md:12: touch typed\nnot typed, because the program that it is meant for has ended: it ended with status 0"},
+		{"a shell that is still there", "'''sh inside\nstep3-uts -u box bash --norc\n'''\n\n'''sh inside back\ntouch typed\n'''\n",
+			"page.md:8: touch typed\nnot typed, because the shell has no prompt: it takes longer than 2s"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, t.Context(), false)
+			s.Timeout = 2 * time.Second
+			err := check(t, s, test.page)
+			assert.ErrorContains(t, err, test.want)
+			assert.NoFileExists(t, filepath.Join(s.Dir(), "typed"))
 		})
 	}
 }
@@ -125,5 +163,6 @@ func TestOwn(t *testing.T) {
 	s := start(t, t.Context(), true)
 	require.NoError(t, check(t, s, "'''sh host\nmkdir m; mount -t tmpfs none m\nhostname other\nipcmk -Q >/dev/null\nhostname\n'''\n"+
 		"'''text output\nother\n'''\n\n'''sh inside\nhostname; grep -c $PWD/m /proc/self/mountinfo; ipcs -q | grep -c 0x\n'''\n"+
-		"'''text output\nother\n1\n1\n'''\n"))
+		"'''text output\nother\n1\n1\n'''\n\n'''sh host\necho secret >/dev/shm/nsteps-test\n'''\n"))
+	assert.NoFileExists(t, "/dev/shm/nsteps-test")
 }

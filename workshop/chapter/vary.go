@@ -10,23 +10,33 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 )
 
-// Patterns match what may differ from run to run, and nothing else does. Behind each
-// are the words that stand at the head of such a column: they have to be the same, but
-// not in the same place.
-var Patterns = map[string]struct{ Value, Heads string }{
+// Patterns match what may differ from run to run, and nothing else does.
+var Patterns = map[string]string{
 	// A number but 0 and 1: who is PID 1, and who has no parent, is no matter of chance.
-	"pid":   {`\b(?:[2-9]|[1-9][0-9]{1,6})\b`, `PID|PPID|PGID|SID|LWP|TPGID`},
-	"inode": {`\b[1-9][0-9]{7,19}\b`, `NS|INODE`}, // of a namespace, namespaces(7)
-	"date": {`\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
+	"pid":   `\b(?:[2-9]|[1-9][0-9]{1,6})\b`,
+	"inode": `\b[1-9][0-9]{7,19}\b`, // of a namespace (namespaces(7))
+	"date": `\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
 		`|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ?[0-9 ][0-9](?: +[0-9]{2}:[0-9]{2}| +[0-9]{4})?\b` +
-		`|\b[0-9]{2}:[0-9]{2}(?::[0-9]{2})?\b`, `STIME|TIME|START`},
-	"size": {`\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`, `SIZE|RSS|VSZ`},
-	"tty":  {`\b(?:pts/[0-9]+|tty[0-9]+)\b`, `TTY|TT`},
-	"key":  {`\b0x[0-9a-f]{8}\b`, `key`}, // of a System V queue, ftok(3)
+		`|\b[0-9]{2}:[0-9]{2}(?::[0-9]{2})?\b`,
+	"size": `\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`,
+	"tty":  `\b(?:pts/[0-9]+|tty[0-9]+)\b`,
+	"key":  `\b0x[0-9a-f]{8}\b`, // of a System V queue (ftok(3))
 }
 
 // order is that in which patterns are tried: the narrow ones first.
 var order = []string{"date", "tty", "key", "inode", "pid", "size"}
+
+// varying matches what differs by one of these kinds, each a group with its name. Before
+// them it matches the number of a job, which isn't a PID.
+func varying(vary []string) *regexp.Regexp {
+	expression := `\[[0-9]{1,2}\]`
+	for _, kind := range order {
+		if slices.Contains(vary, kind) {
+			expression += "|(?P<" + kind + ">" + Patterns[kind] + ")"
+		}
+	}
+	return regexp.MustCompile(expression)
+}
 
 func kinds() []string { return slices.Sorted(maps.Keys(Patterns)) }
 
@@ -68,51 +78,27 @@ func (c *Comparer) Compare(page, run string, vary []string) string {
 	return ""
 }
 
-// normal returns a text with the name of the kind in the place of what varies, and
-// with no padding around it or at the end of lines; and what stood there.
+// normal returns a text with the name of the kind in the place of what varies, and what
+// stood there. Words are separated by one space and lines begin with a word, because the
+// widths of columns differ between versions of programs. Empty lines at the end don't count.
 func normal(text string, vary []string) (string, []value) {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	var values []value
-	if len(vary) > 0 {
-		var alternatives []string
-		names := []string{""}
-		for _, kind := range order {
-			if slices.Contains(vary, kind) {
-				alternatives = append(alternatives, "("+Patterns[kind].Value+")")
-				names = append(names, kind)
-			}
-		}
-		heads := `\[[0-9]{1,2}\]` // the number of a job isn't a PID
-		for _, kind := range vary {
-			heads += `|\b(?:` + Patterns[kind].Heads + `)\b`
-		}
-		re := regexp.MustCompile(` *(?:` + heads + `|` + strings.Join(alternatives, "|") + `) *`)
-		var b strings.Builder
-		end := 0
-		for _, at := range re.FindAllStringSubmatchIndex(text, -1) {
-			b.WriteString(text[end:at[0]])
-			match := text[at[0]:at[1]]
-			word := strings.Trim(match, " ")
-			if match[0] == ' ' && b.Len() > 0 && text[at[0]-1] != '\n' {
-				b.WriteByte(' ')
-			}
-			for i := 1; i < len(names); i++ {
-				if at[2*i] >= 0 {
-					values = append(values, value{names[i], word})
-					word = "<" + names[i] + ">"
-				}
-			}
-			b.WriteString(word)
-			if match[len(match)-1] == ' ' {
-				b.WriteByte(' ')
-			}
-			end = at[1]
-		}
-		text = b.String() + text[end:]
-	}
 	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(line), " ")
 	}
-	return strings.TrimRight(strings.Join(lines, "\n"), "\n") + "\n", values
+	text = strings.TrimRight(strings.Join(lines, "\n"), "\n") + "\n"
+
+	var values []value
+	re := varying(vary)
+	text = re.ReplaceAllStringFunc(text, func(word string) string {
+		match := re.FindStringSubmatch(word)
+		for i, kind := range re.SubexpNames() {
+			if i > 0 && match != nil && match[i] == word {
+				values = append(values, value{kind, word})
+				return "<" + kind + ">"
+			}
+		}
+		return word
+	})
+	return text, values
 }

@@ -101,7 +101,8 @@ func run(c *cli.Context) error {
 		fmt.Fprintln(c.App.Writer)
 		return cli.Exit("", 128+int(by.signal))
 	case errors.Is(err, errQuit):
-		return nil
+		_, err = fmt.Fprintln(c.App.Writer) // the shell's prompt begins a line
+		return err
 	}
 	return err
 }

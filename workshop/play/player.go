@@ -16,6 +16,7 @@ import (
 	"github.com/fatih/color"
 	"golang.org/x/sys/unix"
 
+	"nsteps/common"
 	"nsteps/workshop/chapter"
 )
 
@@ -100,8 +101,9 @@ func (p *player) play(ctx context.Context, ch *chapter.Chapter, start int, bin s
 	for _, before := range ch.Sections[:start] {
 		for _, step := range steps(before) {
 			for i := range step.Lines {
-				if _, err := s.Line(step, i); err != nil {
-					return fmt.Errorf("%s:%d: %s: %w", ch.File, step.At+i, step.Lines[i], err)
+				if output, err := s.Line(step, i); err != nil {
+					p.output(output)
+					return stop(ctx, s, ch, step, i, err)
 				}
 			}
 		}
@@ -165,18 +167,62 @@ func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapt
 			return err
 		}
 		output, err := s.Line(step, i)
-		if output != "" && !strings.HasSuffix(output, "\n") {
-			output += "\n"
-		}
-		p.print(output)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
+		p.output(output)
 		if err != nil {
-			return fmt.Errorf("%s:%d: %s: %w", ch.File, step.At+i, line, err)
+			return stop(ctx, s, ch, step, i, err)
 		}
 	}
 	return p.err
+}
+
+// output prints what a command has printed.
+func (p *player) output(text string) {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	p.print(text)
+}
+
+// stop returns the error of a line after which no other may be typed.
+func stop(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step, i int, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var fs unix.Statfs_t
+	failed := &failure{chapter: ch.Name, at: fmt.Sprintf("%s:%d", ch.File, step.At+i), line: step.Lines[i], err: err}
+	if unix.Statfs(s.Dir(), &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 {
+		failed.noexec = s.Dir()
+	}
+	return failed
+}
+
+// A failure is a line that didn't do what its chapter says.
+type failure struct {
+	chapter, at, line string
+	err               error
+	noexec            string // the session's directory, if no program can be executed there
+}
+
+func (f *failure) Error() string {
+	return fmt.Sprintf("play %s stopped at %s, %s: %s", f.chapter, f.at, common.Quote(f.line), f.err)
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// Advice says how to go on: see report in the main program.
+func (f *failure) Advice() string {
+	program := common.Quote(os.Args[0])
+	var ended *chapter.Ended
+	switch {
+	case f.noexec != "":
+		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); choose another: TMPDIR=DIRECTORY %s play %s",
+			f.noexec, program, f.chapter)
+	case errors.As(f.err, &ended) && ended.Status == 127:
+		return fmt.Sprintf("a program is missing; to see which, and its package: %s doctor", program)
+	case errors.As(f.err, &ended):
+		return fmt.Sprintf("fix what it printed above, then: %s play %s", program, f.chapter)
+	}
+	return fmt.Sprintf("to see what can't run on this machine: %s doctor", program)
 }
 
 func (p *player) typed(ctx context.Context, line string) error {
