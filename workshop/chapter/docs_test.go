@@ -55,12 +55,24 @@ func TestChapters(t *testing.T) {
 				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
 			}
 			steptest.LockChapters(t)
-			s, err := Start(t.Context(), filepath.Dir(steptest.Bin("step1-pid")), true)
+			s, err := Start(t.Context(), spaces(t), true)
 			require.NoError(t, err)
 			defer s.Close()
 			assert.NoError(t, s.Check(c))
 		})
 	}
+}
+
+// spaces lets the programs and the directory of a chapter be in a checkout with a space in
+// its path, and returns the directory of the programs.
+func spaces(t *testing.T) string {
+	t.Helper()
+	checkout := filepath.Join(t.TempDir(), "my checkout")
+	require.NoError(t, os.Mkdir(checkout, 0o755))
+	t.Setenv("TMPDIR", checkout)
+	bin := filepath.Join(checkout, "bin")
+	require.NoError(t, os.Symlink(filepath.Dir(steptest.Bin("step1-pid")), bin))
+	return bin
 }
 
 func initialRoot() bool {
