@@ -6,6 +6,9 @@ BIN ?= bin
 STEPS = $(sort $(wildcard step[0-9]*-*))
 PROGRAMS = $(STEPS) binlibdepcp workshop
 
+# The linter has a module file of its own, so that the programs don't require its modules.
+LINT = internal/lint.mod
+
 # What make jail puts into a jail, as far as it is there.
 DIR ?= jail
 TOOLS = sh bash cat chmod chown cp date df dirname echo env false find grep head hostname id ip \
@@ -21,8 +24,12 @@ build: ## build the programs into bin/
 	@mkdir -p $(BIN)
 	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(PROGRAMS))
 
+fetch: ## download all that build, demo, test and lint need, for a room without a network
+	go mod download
+	go mod download -modfile=$(LINT)
+
 demo: build ## play the chapters of the six steps, host and inside in turn
-	@$(BIN)/workshop doctor || true # what can't run is named first, with its mend
+	@$(BIN)/workshop doctor || true # what can't run is named first, with its fix
 	@$(BIN)/workshop play --auto
 
 jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
@@ -34,12 +41,15 @@ jail: build ## fill a jail with a shell and the usual small tools: make jail DIR
 test: ## run all tests, as root or not
 	go test -count=1 ./...
 
+soak: ## the tests with hundreds of random kills and an hour of random trees
+	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...
+
 lint: ## gofmt, go vet, staticcheck, shellcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
 	go vet ./...
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	go tool -modfile=$(LINT) staticcheck ./...
 	shellcheck docs/*.sh internal/*.sh .ci/run
 
 bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
@@ -64,4 +74,4 @@ docs: ## write the code that the chapters show into them, from the sources
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover
 
-.PHONY: help build demo jail test lint bench cover diff diffs docs clean
+.PHONY: help build fetch demo jail test soak lint bench cover diff diffs docs clean

@@ -169,7 +169,8 @@ func settle() error {
 	if dir := os.Getenv(coverEnv); dir != "" {
 		os.Setenv("GOCOVERDIR", dir)
 	}
-	os.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	// A plain user's PATH may have no directory with chroot(1) and sysctl(8) in it.
+	os.Setenv("PATH", bin+":"+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
 	mqueue = filepath.Join(bin, "mqueue")
 	if err := os.Mkdir(mqueue, 0o755); err != nil {
 		return err
