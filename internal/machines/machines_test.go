@@ -165,6 +165,9 @@ func TestGo(t *testing.T) {
 	has := regexp.MustCompile(`^golang:([0-9.]+)-[a-z]+$`).FindStringSubmatch(from)
 	require.NotNil(t, has, from)
 	assert.GreaterOrEqual(t, version.Compare("go"+has[1], "go"+needs[1]), 0, "%s, and go.mod has %s", from, needs[1])
+	for _, archive := range regexp.MustCompile(`go([0-9.]+)\.linux-amd64\.tar\.gz`).FindAllStringSubmatch(read(t, page), -1) {
+		assert.GreaterOrEqual(t, version.Compare("go"+archive[1], "go"+needs[1]), 0, "%s: %s", page, archive[0])
+	}
 }
 
 // What installs the packages is run, with an apt-get that only simulates: apt knows
