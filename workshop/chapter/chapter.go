@@ -224,13 +224,14 @@ func (p *reader) block(n *ast.FencedCodeBlock) error {
 	if n.Info != nil {
 		info = strings.Fields(string(n.Info.Value(p.page)))
 	}
+	isText := len(info) > 1 && info[0] == "text" // alone, it is for reading only
 	var err error
 	switch {
-	case len(info) == 0 || info[0] != "sh" && info[0] != "text" && !isShell(info[0]), len(info) == 1 && info[0] == "text":
+	case len(info) == 0 || info[0] != "sh" && !isText && !isShell(info[0]):
 		return nil
 	case isShell(info[0]):
 		err = fmt.Errorf("a block %q: commands are of \"sh host\" or \"sh inside\"", info[0])
-	case info[0] == "text" && info[1] == "output":
+	case isText && info[1] == "output":
 		err = p.output(content, info[2:])
 	default:
 		step := &Step{At: at, Lines: strings.Split(content, "\n"), Folded: p.folded > 0}
@@ -304,7 +305,8 @@ func (s *Step) describe(info []string) error {
 		case s.Kind == Commands && word == "back":
 			s.back = true
 		default:
-			return fmt.Errorf("no word %q: there are running, back, and fails with the numbers of lines", word)
+			return fmt.Errorf("no word %q: there are running, back, "+
+				"and fails with the numbers of lines", word)
 		}
 	}
 	if fails && len(s.Fails) == 0 {
@@ -327,7 +329,8 @@ func (s *Step) check(label string) error {
 	}
 	for _, line := range s.Lines {
 		if n := utf8.RuneCountInString(line); n > MaxColumns {
-			return fmt.Errorf("a line of %d characters, and %d are readable: %s", n, MaxColumns, line)
+			return fmt.Errorf("a line of %d characters, and %d are readable: %s",
+				n, MaxColumns, line)
 		}
 	}
 	return nil
@@ -354,7 +357,8 @@ func (p *reader) finish() error {
 		}
 		before[step.Terminal] = step
 		if !step.Folded && !maps.Equal(shells, unfolded) {
-			return fmt.Errorf("%d: the folded blocks before leave a terminal to another shell", step.At)
+			return fmt.Errorf("%d: the folded blocks before leave a terminal to another shell",
+				step.At)
 		}
 		if err := step.count(shells); err != nil {
 			return err

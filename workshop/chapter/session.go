@@ -29,14 +29,14 @@ const (
 	Rows    = 30
 )
 
-// quiet is how long a program that is to be answered may print nothing before it is
-// taken to wait for the answer, if what it printed isn't what the page shows.
-const quiet = 3 * time.Second
-
 // A Session is two terminals, with a shell in each. Its methods are not for several
 // goroutines at once.
 type Session struct {
-	Timeout time.Duration // of a command; Start sets 30 s
+	Timeout time.Duration // of a command; Start sets 2 minutes
+
+	// quiet is how long a program that is to be answered may print nothing before it is
+	// taken to wait for the answer, if what it printed isn't what the page shows.
+	quiet time.Duration
 
 	ctx       context.Context
 	dir       string
@@ -81,7 +81,7 @@ func Lock(dir string) (*os.File, error) {
 // that what commands on the host leave there (mounts, message queues, shared memory) ends
 // with the session.
 func Start(ctx context.Context, bin string, own bool) (*Session, error) {
-	s := &Session{Timeout: 30 * time.Second, ctx: ctx, terminals: map[string]*terminal{},
+	s := &Session{Timeout: 2 * time.Minute, quiet: 10 * time.Second, ctx: ctx, terminals: map[string]*terminal{},
 		before: children(), prompts: newPrompts()}
 	// What loses its parent becomes this process's child, for Close to find.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -153,7 +153,8 @@ func unshare() error {
 	}
 	// POSIX shared memory is made of files here (shm_open(3)). Not every machine has it.
 	if _, err := os.Stat("/dev/shm"); err == nil {
-		if err := unix.Mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
+		const flags = unix.MS_NOSUID | unix.MS_NODEV
+		if err := unix.Mount("tmpfs", "/dev/shm", "tmpfs", flags, ""); err != nil {
 			return fmt.Errorf("mount tmpfs on /dev/shm: %w", err)
 		}
 	}
@@ -162,7 +163,8 @@ func unshare() error {
 
 func (s *Session) open(bin string) error {
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "TERM=dumb",
-		"COLUMNS=" + strconv.Itoa(Columns), "PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2, "HISTFILE="}
+		"COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
+		"PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2}
 	for _, name := range []string{"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOCOVERDIR"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -326,7 +328,8 @@ func (s *Session) ready(t *terminal, step *Step, i int) (string, error) {
 			"and shell %d has the prompt", meant, step.Terminal, is)
 	}
 	if !t.atShell() && !s.more {
-		return out, fmt.Errorf("not typed, because a program has taken the terminal %s from its shell", step.Terminal)
+		return out, fmt.Errorf("not typed, because a program has taken the terminal %s "+
+			"from its shell", step.Terminal)
 	}
 	return out, nil
 }
@@ -339,11 +342,13 @@ func (s *Session) running(t *terminal) error {
 		case s.ctx.Err() != nil:
 			return context.Cause(s.ctx)
 		case status >= 0:
-			return fmt.Errorf("not typed, because the program that it is meant for has ended: %w", &Ended{status})
+			return fmt.Errorf("not typed, because the program that it is meant for has ended: %w",
+				&Ended{status})
 		case t.asked || !t.atShell():
 			return nil
 		case time.Since(began) > s.Timeout:
-			return fmt.Errorf("not typed, because the program that it is meant for hasn't started within %s", s.Timeout)
+			return fmt.Errorf("not typed, because the program that it is meant for "+
+				"hasn't started within %s", s.Timeout)
 		}
 	}
 }
@@ -366,15 +371,20 @@ func (s *Session) answer(t *terminal, step *Step, i int) (string, error) {
 	if _, err := t.file.WriteString(typed); err != nil {
 		return before, err
 	}
-	limit := s.Timeout
+	var quiet time.Duration
 	if t.open {
-		limit = 0 // until quiet
+		quiet = s.quiet
 	}
-	text, err := t.wait(s.ctx, limit, func(text string) bool {
+	text, err := t.waitQuiet(s.ctx, s.Timeout, quiet, func(text string) bool {
 		rest, ok := strings.CutPrefix(text, echo)
 		trial := Comparer{}
-		return ok && (s.prompts.ready(rest) || t.opening && stepPrompt.MatchString(rest) && !t.atShell() ||
-			t.open && trial.Compare(step.Output, s.output+before+rest, step.Vary) == "")
+		switch {
+		case !ok:
+			return false
+		case s.prompts.ready(rest), t.opening && stepPrompt.MatchString(rest) && !t.atShell():
+			return true
+		}
+		return t.open && trial.Compare(step.Output, s.output+before+rest, step.Vary) == ""
 	})
 	t.take()
 	out := before + strings.TrimPrefix(text, echo)
@@ -439,7 +449,8 @@ type prompts struct {
 
 func newPrompts() prompts {
 	secret := fmt.Sprintf("%08x", rand.Uint32())
-	return prompts{secret + ":$?:", secret + "> ", regexp.MustCompile(secret + `(?::([0-9]+):|> )$`)}
+	end := regexp.MustCompile(secret + `(?::([0-9]+):|> )$`)
+	return prompts{ps1: secret + ":$?:", ps2: secret + "> ", end: end}
 }
 
 // ready reports whether a shell waits for a line, or for more of one.
@@ -514,7 +525,9 @@ func (t *terminal) foreground() (group int) {
 	if err != nil {
 		return 0
 	}
-	_ = conn.Control(func(fd uintptr) { group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	_ = conn.Control(func(fd uintptr) {
+		group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP)
+	})
 	return group
 }
 
@@ -551,15 +564,19 @@ func (t *terminal) settle(ctx context.Context, still time.Duration) {
 	}
 }
 
-// wait waits until done holds for what is printed and returns that. With no limit of
-// time it also ends, without an error, when nothing more comes.
+// wait waits until done holds for what is printed and returns that.
 func (t *terminal) wait(ctx context.Context, limit time.Duration, done func(string) bool) (string, error) {
-	var timeout, pause <-chan time.Time // nil is never
-	if limit > 0 {
-		timeout = time.After(limit)
-	}
+	return t.waitQuiet(ctx, limit, 0, done)
+}
+
+// waitQuiet is wait, and also ends, without an error, when nothing more comes for some
+// time, unless that is 0.
+func (t *terminal) waitQuiet(ctx context.Context, limit, quiet time.Duration,
+	done func(string) bool) (string, error) {
+	timeout := time.After(limit)
+	var pause <-chan time.Time // nil is never
 	for {
-		if limit == 0 {
+		if quiet > 0 {
 			pause = time.After(quiet)
 		}
 		text := t.text()

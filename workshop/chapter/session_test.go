@@ -25,7 +25,6 @@ func start(t *testing.T, ctx context.Context, own bool) *Session {
 	before := children()
 	s, err := Start(ctx, filepath.Dir(steptest.Bin("step1-pid")), own)
 	require.NoError(t, err)
-	s.Timeout = 10 * time.Second
 	t.Cleanup(func() {
 		assert.NoError(t, s.Close())
 		assert.NoError(t, s.Close())
@@ -65,7 +64,7 @@ func TestSession(t *testing.T) {
 		{"a shell in a step", "'''sh inside\nstep3-uts -pu box bash --norc\nhostname; echo $$ \"$HISTFILE\"\n'''\n" +
 			"'''text output\nbox\n1 \n'''\n\n'''sh host\nhostname\n'''\n'''text output\nhost\n'''\n\n" +
 			"'''sh inside\nexit 3\n'''\n'''text output\nexit\n'''\n\n'''sh inside\necho $?; hostname\n'''\n'''text output\n3\nhost\n'''\n", ""},
-		{"another shell in a step", "'''sh inside\nstep2-mnt -pm sh\necho $$\nexit\n'''\n", "page.md:4: "},
+		{"another shell in a step takes longer", "'''sh inside\nstep2-mnt -pm sh\necho $$\nexit\n'''\n", "page.md:4: "},
 		{"an answer", "'''sh inside\nstep5-ipc -i no echo done\n'''\n'''text output\n Child: a message for the parent, up to 80 bytes:\n'''\n\n" +
 			"Type:\n\n'''text input inside\nhello, parent\n'''\n'''text output\nParent: received message: hello, parent\ndone\n'''\n", ""},
 		{"a prompt without an end", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
@@ -96,8 +95,11 @@ func TestSession(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, t.Context(), false)
-			if strings.Contains(test.want, "takes longer") {
+			if strings.Contains(test.want+test.name, "takes longer") {
 				s.Timeout = time.Second
+			}
+			if strings.Contains(test.name, "wrong prompt") {
+				s.quiet = time.Second
 			}
 			err := check(t, s, test.page)
 			var failed *Error
@@ -128,11 +130,11 @@ func TestNotTyped(t *testing.T) {
 			"'''text input inside\ntouch typed\n'''\n",
 			"page.md:12: touch typed\nnot typed, because the program that it is meant for has ended: it ended with status 0"},
 		{"a shell that is still there", "'''sh inside\nstep3-uts -u box bash --norc\n'''\n\n'''sh inside back\ntouch typed\n'''\n",
-			"page.md:8: touch typed\nnot typed, because the shell has no prompt: it takes longer than 2s"},
+			"page.md:8: touch typed\nnot typed, because the shell has no prompt: it takes longer than 10s"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, t.Context(), false)
-			s.Timeout = 2 * time.Second
+			s.Timeout = 10 * time.Second
 			err := check(t, s, test.page)
 			assert.ErrorContains(t, err, test.want)
 			assert.NoFileExists(t, filepath.Join(s.Dir(), "typed"))

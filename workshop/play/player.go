@@ -184,12 +184,14 @@ func (p *player) output(text string) {
 }
 
 // stop returns the error of a line after which no other may be typed.
-func stop(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step, i int, err error) error {
+func stop(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step, i int,
+	err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	var fs unix.Statfs_t
-	failed := &failure{chapter: ch.Name, at: fmt.Sprintf("%s:%d", ch.File, step.At+i), line: step.Lines[i], err: err}
+	at := fmt.Sprintf("%s:%d", ch.File, step.At+i)
+	failed := &failure{chapter: ch.Name, at: at, line: step.Lines[i], err: err}
 	if unix.Statfs(s.Dir(), &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 {
 		failed.noexec = s.Dir()
 	}
@@ -215,14 +217,14 @@ func (f *failure) Advice() string {
 	var ended *chapter.Ended
 	switch {
 	case f.noexec != "":
-		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); choose another: TMPDIR=DIRECTORY %s play %s",
-			f.noexec, program, f.chapter)
+		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); "+
+			"choose another: TMPDIR=DIRECTORY %s play %s", f.noexec, program, f.chapter)
 	case errors.As(f.err, &ended) && ended.Status == 127:
-		return fmt.Sprintf("a program is missing; to see which, and its package: %s doctor", program)
+		return "a program is missing; to see which, and its package: " + program + " doctor"
 	case errors.As(f.err, &ended):
 		return fmt.Sprintf("fix what it printed above, then: %s play %s", program, f.chapter)
 	}
-	return fmt.Sprintf("to see what can't run on this machine: %s doctor", program)
+	return "to see what can't run on this machine: " + program + " doctor"
 }
 
 func (p *player) typed(ctx context.Context, line string) error {
