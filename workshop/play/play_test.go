@@ -292,10 +292,8 @@ func open(t *testing.T, columns uint16, cmd *exec.Cmd) *screen {
 func (s *screen) expect(pattern string) string {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for range 1000 {
-		s.mu.Lock()
-		text := strings.ReplaceAll(string(s.text), "\r", "")
-		s.mu.Unlock()
+	for range 12000 {
+		text := s.all()
 		if at := re.FindStringIndex(text[s.seen:]); at != nil {
 			before := text[s.seen : s.seen+at[1]]
 			s.seen += at[1]
@@ -303,8 +301,15 @@ func (s *screen) expect(pattern string) string {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	s.t.Fatalf("no %q in %q", pattern, string(s.text))
+	s.t.Fatalf("no %q in %q", pattern, s.all())
 	return ""
+}
+
+// all returns what the terminal has shown so far.
+func (s *screen) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.ReplaceAll(string(s.text), "\r", "")
 }
 
 func (s *screen) send(text string) {
@@ -325,7 +330,7 @@ func TestKeys(t *testing.T) {
 	s.expect(`^echo \$\$ \$PPID\n[0-9]+ [0-9]+\nhost# $`)
 	s.send("\r")
 	s.expect(`^readlink .*\npid:.*\nhost# $`)
-	for _, line := range strings.Split(string(s.text), "\r\n") {
+	for _, line := range strings.Split(s.all(), "\n") {
 		if !strings.Contains(line, "/proc/") && !strings.Contains(line, "pid_namespaces") {
 			assert.LessOrEqual(t, len(line), 26, line)
 		}
@@ -334,7 +339,7 @@ func TestKeys(t *testing.T) {
 	s.expect(`^\n$`) // the prompt of the shell around it begins a line
 	assert.NoError(t, cmd.Wait())
 	assert.Equal(t, before, s.termios())
-	assert.NotContains(t, string(s.text), "\x1b")
+	assert.NotContains(t, s.all(), "\x1b")
 }
 
 func (s *screen) termios() unix.Termios {
@@ -390,7 +395,8 @@ func TestContinued(t *testing.T) {
 	s.send("\x1a")
 	s.expect("Stopped")
 	s.send("fg\n")
-	time.Sleep(300 * time.Millisecond)
+	require.Eventually(t, func() bool { return s.termios().Lflag&unix.ICANON == 0 }, time.Minute,
+		10*time.Millisecond)
 	s.send(" ")
 	s.expect(`[0-9]+ [0-9]+\n`)
 	s.send("q")
