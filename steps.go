@@ -16,8 +16,9 @@ type Step struct {
 	Chapter string // page in docs, without ".md"
 }
 
-// Steps are all of them, in the order in which they are read. Whatever is said of each step
-// is said by going through this list: a new step is a directory, a chapter and an entry here.
+// Steps are all of them, in the order in which they are read. Whatever is said of each
+// step is said by going through this list: a new step is a directory, a chapter and an
+// entry here.
 var Steps = []Step{
 	{1, "pid", "step1-pid", "step1-pid", "", "1-pid"},
 	{2, "mnt", "step2-mnt", "step2-mnt", "step1-pid", "2-mnt"},
@@ -59,8 +60,8 @@ func Names() (names []string) {
 	return names
 }
 
-// Is reports whether a process is a step by its command. The kernel cuts that at 15 bytes:
-// proc_pid_comm(5).
+// Is reports whether a process is a step by its command. The kernel cuts that at 15
+// bytes: proc_pid_comm(5).
 func Is(comm string) bool {
 	for _, s := range Steps {
 		if comm == s.Name[:min(len(s.Name), 15)] {

@@ -49,8 +49,8 @@ func main() {
 	app := &cli.App{
 		Name:      "workshop",
 		UsageText: "command [options] [arg...]",
-		Commands: []*cli.Command{doctor.Command(), play.Command(), verify.Command(), ns.Command(),
-			diff.Command(), cleanup.Command()},
+		Commands: []*cli.Command{doctor.Command(), play.Command(), verify.Command(),
+			ns.Command(), diff.Command(), cleanup.Command()},
 	}
 	app.Action = func(c *cli.Context) error {
 		if c.Args().Present() {
@@ -68,9 +68,9 @@ func main() {
 	os.Exit(report(app.Run(args), command))
 }
 
-// optionsFirst moves the options of a command in front of its operands, which package cli
-// requires. A person who thinks of an option late types it last, and no command of workshop
-// takes another command line that options could belong to.
+// optionsFirst moves the options of a command in front of its operands, which package
+// cli requires. A person who thinks of an option late types it last, and no command of
+// workshop takes another command line that options could belong to.
 func optionsFirst(flags []cli.Flag, args []string) []string {
 	var options, operands []string
 	for i := 0; i < len(args); i++ {
@@ -99,8 +99,8 @@ func needsValue(flags []cli.Flag, word string) bool {
 		name = name[len(name)-min(len(name), 1):]
 	}
 	for _, f := range flags {
-		if value, ok := f.(cli.DocGenerationFlag); ok && value.TakesValue() && slices.Contains(f.Names(), name) {
-			return true
+		if slices.Contains(f.Names(), name) {
+			return f.(cli.DocGenerationFlag).TakesValue()
 		}
 	}
 	return false

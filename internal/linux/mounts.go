@@ -15,7 +15,8 @@ type Mount struct {
 }
 
 // unescape is for what the kernel writes in octal (see proc_pid_mounts(5)).
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\043`, "#", `\134`, `\`)
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n",
+	`\043`, "#", `\134`, `\`)
 
 // ParseMounts reads "id parent device root point options [field...] - type source ...".
 // It passes over lines of another form.

@@ -58,6 +58,12 @@ func Namespace(pid int, file string) (inode uint64, err error) {
 	return parseLink(target)
 }
 
+// OpenNamespace opens a process's namespace, for setns(2).
+func OpenNamespace(pid int, file string) (fd int, err error) {
+	return unix.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, file),
+		unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
 // parseLink returns the number in "pid:[4026531836]".
 func parseLink(target string) (uint64, error) {
 	_, number, found := strings.Cut(target, ":[")
@@ -68,9 +74,9 @@ func parseLink(target string) (uint64, error) {
 	return inode, nil
 }
 
-// InInitialUser reports whether this process is in the initial USER namespace, in which root
-// is root of the machine. It asks its map of user IDs, which no other can have: 0 to
-// 4294967294 are themselves (see user_namespaces(7)).
+// InInitialUser reports whether this process is in the initial USER namespace, in which
+// root is root of the machine. It asks its map of user IDs, which no other can have: 0
+// to 4294967294 are themselves (see user_namespaces(7)).
 func InInitialUser() bool {
 	uids, err := os.ReadFile("/proc/self/uid_map")
 	return err == nil && IsInitialMap(string(uids))
@@ -81,8 +87,8 @@ func IsInitialMap(uids string) bool {
 	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
 }
 
-// InInitialPID reports whether this process is in the initial PID namespace. The number is
-// the kernel's PROC_PID_INIT_INO.
+// InInitialPID reports whether this process is in the initial PID namespace. The number
+// is the kernel's PROC_PID_INIT_INO.
 func InInitialPID() bool {
 	link, err := os.Readlink("/proc/self/ns/pid")
 	return err == nil && link == "pid:[4026531836]"

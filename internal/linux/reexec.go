@@ -24,7 +24,8 @@ type Reexec struct {
 // Run starts this program with these arguments, and waits for its end. All signals are
 // blocked in it, except SIGKILL, which it gets when this process ends. If it doesn't come
 // to execve(2), the operation says what failed: "clone", "setns", "unshare" or "execve".
-func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string, err error) {
+func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
+	err error) {
 	argv, err := syscall.SlicePtrFromStrings(append(os.Args[:1:1], args...))
 	if err != nil {
 		return 0, "execve", err
@@ -97,9 +98,10 @@ const (
 
 var stages = [256]string{"setns", "unshare", "execve"}
 
-// start forks. No handler of the Go runtime may run in the copy, which has no threads of the
-// runtime, so all signals are blocked from before clone(2). The thread is locked, since
-// PDEATHSIG comes when the thread ends that cloned (see PR_SET_PDEATHSIG(2const)).
+// start forks. No handler of the Go runtime may run in the copy, which has no threads
+// of the runtime, so all signals are blocked from before clone(2). The thread is
+// locked, since PDEATHSIG comes when the thread ends that cloned (see
+// PR_SET_PDEATHSIG(2const)).
 func (f *fork) start() (pid int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -120,12 +122,12 @@ func (f *fork) start() (pid int, err error) {
 	return int(child), nil
 }
 
-// clone is fork(2), and in the copy setns(2), unshare(2) and execve(2). The copy has the
-// one thread that called clone: a lock that another thread held is never released in there,
-// and nobody collects garbage. So it makes raw system calls and nothing else: no allocation,
-// no growth of the stack (go:nosplit), no call into the race detector (go:norace), no
-// preemption point. The memory is a copy, without CLONE_VM: with it, kernels up to 6.1
-// refuse a TIME namespace (EINVAL).
+// clone is fork(2), and in the copy setns(2), unshare(2) and execve(2). The copy has
+// the one thread that called clone: a lock that another thread held is never released
+// in there, and nobody collects garbage. So it makes raw system calls and nothing else:
+// no allocation, no growth of the stack (go:nosplit), no call into the race detector
+// (go:norace), no preemption point. The memory is a copy, without CLONE_VM: with it,
+// kernels up to 6.1 refuse a TIME namespace (EINVAL).
 //
 //go:norace
 //go:nosplit
@@ -145,12 +147,14 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 	if errno == 0 {
 		failed[0] = stageExecve
 		_, _, _ = unix.RawSyscall(unix.SYS_DUP3, f.stdout, 1, 0)
-		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0)
+		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG,
+			uintptr(unix.SIGKILL), 0)
 		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 			uintptr(unsafe.Pointer(f.argv)), uintptr(unsafe.Pointer(f.envv)))
 	}
 	failed[1] = byte(errno)
-	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, f.report, uintptr(unsafe.Pointer(&failed)), unsafe.Sizeof(failed))
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, f.report,
+		uintptr(unsafe.Pointer(&failed)), unsafe.Sizeof(failed))
 	for { // nothing of Go may run here, so nothing returns
 		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}

@@ -50,7 +50,9 @@ func (p Person) AsRoot(program, args string) string {
 	return join("sudo "+common.Quote(p.Called+program), args)
 }
 
-func join(program, args string) string { return strings.TrimSuffix(program+" "+args, " ") }
+func join(program, args string) string {
+	return strings.TrimSuffix(program+" "+args, " ")
+}
 
 // directory returns the path of a file up to its name, or "".
 func directory(file string) string { return file[:strings.LastIndex(file, "/")+1] }

@@ -17,20 +17,25 @@ import (
 	"nsteps/common"
 )
 
+const description = `What can be left is the message queue /ipc_namespace; the directory
+in which a chapter was played, and its files in /dev/shm; in a jail, temporary files of
+binlibdepcp and an empty directory proc; and a command's own processes, which are named
+and not killed.
+Mounts can't be left: a step makes them in a namespace that ends with it.
+What is in use, another user's, or not made by these programs stays.
+
+Status 1: something is left that a run has left, or could not be looked at.`
+
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "cleanup",
-		Usage:     "remove what a killed run has left",
-		UsageText: "[options] [jail...]",
-		Description: "What can be left is the message queue /ipc_namespace; the directory in which a chapter\n" +
-			"was played, and its files in /dev/shm; in a jail, temporary files of binlibdepcp and\n" +
-			"an empty directory proc; and a command's own processes, which are named and not\n" +
-			"killed. Mounts can't be left: a step makes them in a namespace that ends with it.\n" +
-			"What is in use, another user's, or not made by these programs stays.\n\n" +
-			"Status 1: something is left that a run has left, or could not be looked at.",
+		Name:        "cleanup",
+		Usage:       "remove what a killed run has left",
+		UsageText:   "[options] [jail...]",
+		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "n", Aliases: []string{"dry-run"}, Usage: "say what there is, remove nothing"},
+			&cli.BoolFlag{Name: "n", Aliases: []string{"dry-run"},
+				Usage: "say what there is, remove nothing"},
 		},
 		Action: run,
 	}
@@ -72,7 +77,8 @@ type tidier struct {
 
 func (t *tidier) sayf(format string, args ...any) {
 	t.said++
-	if _, err := fmt.Println(common.Printable(fmt.Sprintf(format, args...))); err != nil && t.write == nil {
+	_, err := fmt.Println(common.Printable(fmt.Sprintf(format, args...)))
+	if err != nil && t.write == nil {
 		t.write = err
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"nsteps"
 	"nsteps/binlibdepcp/jail"
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/chapter"
 	"nsteps/workshop/procs"
 )
@@ -39,7 +40,8 @@ func (t *tidier) queue() {
 			return reason("another user's, of uid " + strconv.Itoa(int(q.Stat.Uid)))
 		}
 		if q.Messages != messages || q.Size != size {
-			return reason(fmt.Sprintf("no step made it: it is for %d messages of %d bytes", q.Messages, q.Size))
+			return reason(fmt.Sprintf("no step made it: it is for %d messages of %d "+
+				"bytes", q.Messages, q.Size))
 		}
 		all, self, err := procs.Read() // now that no run can begin to use it
 		if err != nil {
@@ -49,10 +51,10 @@ func (t *tidier) queue() {
 			open, err := hasOpen(pid, q.Stat)
 			switch {
 			case open && pid != self:
-				return reason(fmt.Sprintf("in use by process %d, %s", pid, all[pid].Command))
+				return inUseBy(all[pid])
 			case errors.Is(err, os.ErrPermission) && nsteps.Is(all[pid].Command):
-				return reason(fmt.Sprintf("perhaps in use by process %d, %s, which only root may look at",
-					pid, all[pid].Command))
+				return reason("perhaps " + string(inUseBy(all[pid])) +
+					", which only root may look at")
 			}
 		}
 		if t.dry {
@@ -61,7 +63,8 @@ func (t *tidier) queue() {
 		return nil
 	})
 	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOSYS): // or a kernel without queues
+	case errors.Is(err, unix.ENOENT):
+	case errors.Is(err, unix.ENOSYS): // a kernel without queues
 	case errors.Is(err, unix.EACCES):
 		t.removed(what, reason("another user's"))
 	default:
@@ -105,7 +108,10 @@ func mine(dir string, kind fs.FileMode) (files []string) {
 	names, _ := filepath.Glob(filepath.Join(dir, chapter.DirPattern))
 	for _, name := range names {
 		info, err := os.Lstat(name)
-		if err == nil && info.Mode().Type() == kind && info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
+		if err != nil || info.Mode().Type() != kind {
+			continue
+		}
+		if info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
 			files = append(files, name)
 		}
 	}
@@ -121,11 +127,13 @@ func hasOpen(pid int, queue unix.Stat_t) (bool, error) {
 	}
 	for _, entry := range entries {
 		// A look at the name first: stat(2) may hang on a network file system.
-		if target, err := os.Readlink(dir + entry.Name()); err != nil || target != queueName {
+		link := dir + entry.Name()
+		if target, err := os.Readlink(link); err != nil || target != queueName {
 			continue
 		}
 		var st unix.Stat_t
-		if unix.Stat(dir+entry.Name(), &st) == nil && st.Dev == queue.Dev && st.Ino == queue.Ino {
+		err := unix.Stat(link, &st)
+		if err == nil && st.Dev == queue.Dev && st.Ino == queue.Ino {
 			return true, nil
 		}
 	}
@@ -187,9 +195,11 @@ func (t *tidier) proc(root *jail.Root, dir string) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return reason("it is no directory")
 	case st.Dev != top.Dev:
-		return reason("something is mounted on it, in the namespace that this is: no step does that")
+		return reason("something is mounted on it, in the namespace that this is: no " +
+			"step does that")
 	case st.Mode&0o222 != 0:
-		return reason(fmt.Sprintf("no step made it: its mode is %o, not 555", st.Mode&0o777))
+		return reason(fmt.Sprintf("no step made it: its mode is %o, not 555",
+			st.Mode&0o777))
 	}
 	if empty, err := root.IsEmpty(name); err != nil {
 		return err
@@ -206,15 +216,19 @@ func (t *tidier) proc(root *jail.Root, dir string) error {
 	return root.Rmdir(name)
 }
 
+func inUseBy(p linux.Process) reason {
+	return reason(fmt.Sprintf("in use by process %d, %s", p.PID, p.Command))
+}
+
 // inUse returns the reason if a process has its root directory in the jail, or may have.
 func inUse(jail unix.Stat_t, dir string) error {
 	all, _, err := procs.Read()
 	if err != nil {
 		return err
 	}
-	real, err := filepath.Abs(dir)
+	path, err := filepath.Abs(dir)
 	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
+		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
 		return err
@@ -223,8 +237,8 @@ func inUse(jail unix.Stat_t, dir string) error {
 		link := "/proc/" + strconv.Itoa(pid) + "/root"
 		target, err := os.Readlink(link)
 		if errors.Is(err, os.ErrPermission) && all.ByStep(pid) {
-			return reason(fmt.Sprintf("perhaps in use by process %d, %s, which only root may look at",
-				pid, all[pid].Command))
+			return reason("perhaps " + string(inUseBy(all[pid])) +
+				", which only root may look at")
 		}
 		if err != nil {
 			continue
@@ -235,8 +249,9 @@ func inUse(jail unix.Stat_t, dir string) error {
 		}
 		st := info.Sys().(*syscall.Stat_t)
 		// Below it are those that have changed their root directory once more.
-		if st.Dev == jail.Dev && st.Ino == jail.Ino || strings.HasPrefix(target, real+"/") {
-			return reason(fmt.Sprintf("in use by process %d, %s", pid, all[pid].Command))
+		isJail := st.Dev == jail.Dev && st.Ino == jail.Ino
+		if isJail || strings.HasPrefix(target, path+"/") {
+			return inUseBy(all[pid])
 		}
 	}
 	return nil

@@ -22,17 +22,21 @@ import (
 // wide is how many columns a terminal has for the two sides beside each other.
 const wide = 150
 
+const description = `A step is a number from 2, or a name such as net or step4-net.
+A terminal of 150 columns or more shows both sides beside each other.`
+
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "diff",
-		Usage:     "show what a step adds to the one before",
-		UsageText: "[options] step",
-		Description: "A step is a number from 2, or a name such as net or step4-net. A terminal of 150\n" +
-			"columns or more shows both sides beside each other.",
+		Name:        "diff",
+		Usage:       "show what a step adds to the one before",
+		UsageText:   "[options] step",
+		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "s", Aliases: []string{"side-by-side"}, Usage: "old and new beside each other"},
-			&cli.BoolFlag{Name: "u", Aliases: []string{"unified"}, Usage: "one column, as diff -u prints it"},
+			&cli.BoolFlag{Name: "s", Aliases: []string{"side-by-side"},
+				Usage: "old and new beside each other"},
+			&cli.BoolFlag{Name: "u", Aliases: []string{"unified"},
+				Usage: "one column, as diff -u prints it"},
 		},
 		Action: run,
 	}
@@ -43,9 +47,11 @@ func run(c *cli.Context) error {
 	case c.NArg() == 0:
 		return &common.UsageError{Err: errors.New("no step")}
 	case c.NArg() > 1:
-		return &common.UsageError{Err: fmt.Errorf("one step, not %q too", c.Args().Get(1))}
+		err := fmt.Errorf("one step, not %q too", c.Args().Get(1))
+		return &common.UsageError{Err: err}
 	case c.Bool("side-by-side") && c.Bool("unified"):
-		return &common.UsageError{Err: errors.New("--side-by-side or --unified, not both")}
+		err := errors.New("--side-by-side or --unified, not both")
+		return &common.UsageError{Err: err}
 	}
 	before, after, err := find(c.Args().First())
 	if err != nil {
@@ -71,7 +77,8 @@ func find(word string) (before, after nsteps.Step, err error) {
 		return before, after, err
 	}
 	if after.Base == "" {
-		return before, after, fmt.Errorf("%s is the first step, there is none before it", after.Name)
+		err = fmt.Errorf("%s is the first step, there is none before it", after.Name)
+		return before, after, err
 	}
 	before, err = nsteps.Find(after.Base)
 	return before, after, err
@@ -87,8 +94,9 @@ func compare(sources fs.FS, before, after string) (udiff.UnifiedDiff, error) {
 	if err != nil {
 		return udiff.UnifiedDiff{}, err
 	}
-	d, err := udiff.ToUnifiedDiff(before, after, string(from),
-		slide(string(from), udiff.Lines(string(from), string(to))), udiff.DefaultContextLines)
+	edits := slide(string(from), udiff.Lines(string(from), string(to)))
+	d, err := udiff.ToUnifiedDiff(before, after, string(from), edits,
+		udiff.DefaultContextLines)
 	renumber(d.Hunks)
 	return d, err
 }
@@ -131,7 +139,8 @@ func renumber(hunks []*udiff.Hunk) {
 	}
 }
 
-var colours = map[udiff.OpKind]*output.Colour{udiff.Delete: output.Red, udiff.Insert: output.Green}
+var colours = map[udiff.OpKind]*output.Colour{
+	udiff.Delete: output.Red, udiff.Insert: output.Green}
 
 // writeUnified colours the lines of a unified diff, which the library writes.
 func writeUnified(w io.Writer, d udiff.UnifiedDiff) {

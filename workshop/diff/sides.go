@@ -32,7 +32,8 @@ func rows(hunk *udiff.Hunk) (rows []row) {
 	for _, line := range hunk.Lines {
 		text := strings.ReplaceAll(strings.TrimSuffix(line.Content, "\n"), "\t", "    ")
 		if line.Kind == udiff.Equal {
-			rows = append(rows, row{{number[0], text, line.Kind}, {number[1], text, line.Kind}})
+			rows = append(rows, row{
+				{number[0], text, line.Kind}, {number[1], text, line.Kind}})
 			number[0]++
 			number[1]++
 			next = [2]int{len(rows), len(rows)}
@@ -79,7 +80,8 @@ func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
 	write := func(before, after string) {
 		fmt.Fprintln(w, strings.TrimRight(before+" │ "+after, " "))
 	}
-	write(output.Bold.Sprint(runewidth.FillRight(output.Cut(d.From, half+7), half+7)), output.Bold.Sprint(output.Cut(d.To, half+7)))
+	from := runewidth.FillRight(output.Cut(d.From, half+7), half+7)
+	write(output.Bold.Sprint(from), output.Bold.Sprint(output.Cut(d.To, half+7)))
 	for _, hunk := range d.Hunks {
 		rule := strings.Repeat("─", half+7)
 		fmt.Fprintln(w, output.Faint.Sprint(rule+"─┼─"+rule))
@@ -91,12 +93,15 @@ func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
 	}
 }
 
+var signs = map[udiff.OpKind]string{
+	udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " "}
+
 // format returns a side in its columns: the number, a sign, the text.
 func format(s side, columns int) string {
 	number, sign := "    ", " "
 	if s.number > 0 {
 		number = fmt.Sprintf("%4d", s.number)
-		sign = map[udiff.OpKind]string{udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " "}[s.kind]
+		sign = signs[s.kind]
 	}
 	text := sign + " " + s.text
 	padding := strings.Repeat(" ", max(0, columns-runewidth.StringWidth(s.text)))

@@ -26,17 +26,20 @@ import (
 // interval is the time between two looks of --watch.
 const interval = 500 * time.Millisecond
 
+const description = `Without a PID: the shell that called it, and the processes with a
+namespace that this shell doesn't share, if a step started them or they have a terminal.
+Services of the system have neither: workshop ns only names them, and lsns(8) lists them.
+
+Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one
+namespace, which these processes share. Status 1: one of the PIDs can't be shown.`
+
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "ns",
-		Usage:     "show the namespaces of processes beside each other",
-		UsageText: "[options] [pid...]",
-		Description: "Without a PID: the shell that called it, and the processes with a namespace that\n" +
-			"this shell doesn't share, if a step started them or they have a terminal. Services of\n" +
-			"the system have neither: workshop ns only names them, and lsns(8) lists them.\n\n" +
-			"Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one\n" +
-			"namespace, which these processes share. Status 1: one of the PIDs can't be shown.",
+		Name:        "ns",
+		Usage:       "show the namespaces of processes beside each other",
+		UsageText:   "[options] [pid...]",
+		Description: description,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "t", Aliases: []string{"tree"},
 				Usage: "PID and USER namespaces as trees, with their owners"},
@@ -150,7 +153,8 @@ func (v *view) notes(columns int, before map[int]*procs.Details) string {
 	now := v.byPID()
 	for _, pid := range slices.Sorted(maps.Keys(before)) {
 		if now[pid] == nil {
-			notes = append(notes, fmt.Sprintf("%d %s has ended, or shares all.", pid, common.Printable(before[pid].Command)))
+			notes = append(notes, fmt.Sprintf("%d %s has ended, or shares all.", pid,
+				common.Printable(before[pid].Command)))
 		}
 	}
 	if !v.asked {
@@ -194,8 +198,8 @@ type watcher struct {
 	last       string                 // what is on the screen
 }
 
-// run looks again and again, until a signal comes, or until none of the processes asked for
-// is left.
+// run looks again and again, until a signal comes, or until none of the processes asked
+// for is left.
 func (w *watcher) run() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -230,7 +234,8 @@ func (w *watcher) update(v *view) error {
 	text := w.show(v, columns, w.before)
 	if !w.json {
 		for _, problem := range v.problems {
-			text += output.Fill("workshop: "+common.Printable(problem.Error()), columns) + "\n"
+			problem := "workshop: " + common.Printable(problem.Error())
+			text += output.Fill(problem, columns) + "\n"
 		}
 	}
 	if text == w.last {

@@ -4,7 +4,6 @@ package ns
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -37,7 +36,7 @@ func caller(all procs.All, pid int) int {
 // Others are the processes that aren't shown.
 type others struct {
 	hidden   int      // of a step, and only root may look at them
-	services []string // the commands that have a namespace of their own, without a step or a terminal
+	services []string // commands with a namespace of their own, of no step or terminal
 }
 
 // choose returns the processes to be shown when none is asked for: the caller, and those
@@ -80,14 +79,16 @@ func choose() (shown []*procs.Details, rest others, err error) {
 func (o others) notes(me advice.Person, alone bool) (notes []string) {
 	switch {
 	case o.hidden > 0:
-		note := fmt.Sprintf("Not shown: %s in steps of other users", output.Count(o.hidden, "process", "processes"))
+		note := "Not shown: " + output.Count(o.hidden, "process", "processes") +
+			" in steps of other users"
 		if !me.Root {
 			note += "; be root: " + me.AsRoot("workshop", "ns")
 		}
 		notes = append(notes, note)
 	case alone:
-		notes = append(notes, "No process in a step or in a terminal has a namespace of its own, of those that you "+
-			"can look at. Start one in another terminal: "+me.AsRoot("step2-mnt", "-pm sh"))
+		notes = append(notes, "No process in a step or in a terminal has a namespace "+
+			"of its own, of those that you can look at. Start one in another terminal: "+
+			me.AsRoot("step2-mnt", "-pm sh"))
 	}
 	if len(o.services) > 0 {
 		notes = append(notes, "Other processes have namespaces too, lsns lists them: "+

@@ -16,7 +16,11 @@ import (
 )
 
 // colours tell the letters apart, beside the letters themselves. The first is none.
-var colours = []*output.Colour{nil, output.Green, output.Yellow, output.Cyan, output.Magenta, output.Blue, output.Red}
+var colours = []*output.Colour{nil, output.Green, output.Yellow, output.Cyan,
+	output.Magenta, output.Blue, output.Red}
+
+// A processMap has processes by their PIDs.
+type processMap = map[int]*procs.Details
 
 // letters gives each process the letter of its namespace of one kind, as 0 for A: equal
 // namespaces have equal letters, and that of the first process is A. It is -1 where the
@@ -68,7 +72,7 @@ type row struct {
 // table lays processes out beside each other, as many as so many columns have room for,
 // and the others beneath. Before is how the processes were, to mark what has changed; it
 // is nil if there is nothing to mark.
-func table(processes []*procs.Details, columns int, before map[int]*procs.Details) string {
+func table(processes []*procs.Details, columns int, before processMap) string {
 	if columns <= 0 {
 		columns = roomy
 	}
@@ -90,7 +94,8 @@ func table(processes []*procs.Details, columns int, before map[int]*procs.Detail
 			b.WriteString("\n")
 		}
 		for _, r := range rows {
-			fmt.Fprintf(&b, "%-*s %s\n", label, r.name, line(r.cells[from:to], widths[from:to]))
+			cells := line(r.cells[from:to], widths[from:to])
+			fmt.Fprintf(&b, "%-*s %s\n", label, r.name, cells)
 		}
 		from = to
 	}
@@ -98,28 +103,31 @@ func table(processes []*procs.Details, columns int, before map[int]*procs.Detail
 }
 
 // heads returns the rows of the PIDs and of the commands.
-func heads(processes []*procs.Details, before map[int]*procs.Details) []row {
+func heads(processes []*procs.Details, before processMap) []row {
 	pids, commands := row{name: "PID"}, row{}
 	for _, p := range processes {
 		old, known := before[p.PID]
 		isNew := before != nil && !known
 		pids.cells = append(pids.cells, marked(strconv.Itoa(p.PID), output.Bold, isNew))
-		commands.cells = append(commands.cells, marked(common.Printable(p.Command), output.Bold,
-			isNew || known && old.Command != p.Command))
+		isOther := isNew || known && old.Command != p.Command
+		commands.cells = append(commands.cells,
+			marked(common.Printable(p.Command), output.Bold, isOther))
 	}
 	return []row{pids, commands}
 }
 
 // cells returns the namespaces of one kind, each with its letter.
-func cells(processes []*procs.Details, kind string, before map[int]*procs.Details) (cells []cell) {
+func cells(processes []*procs.Details, kind string, before processMap) (cells []cell) {
 	for i, n := range letters(processes, kind) {
 		p := processes[i]
 		text, hue := "-", (*output.Colour)(nil)
 		if n >= 0 {
-			text, hue = fmt.Sprintf("%d %s", p.Namespaces[kind], letter(n)), colours[n%len(colours)]
+			text = fmt.Sprintf("%d %s", p.Namespaces[kind], letter(n))
+			hue = colours[n%len(colours)]
 		}
 		old, known := before[p.PID]
-		cells = append(cells, marked(text, hue, known && old.Namespaces[kind] != p.Namespaces[kind]))
+		isOther := known && old.Namespaces[kind] != p.Namespaces[kind]
+		cells = append(cells, marked(text, hue, isOther))
 	}
 	return cells
 }
@@ -149,7 +157,8 @@ func line(cells []cell, widths []int) string {
 		text := strings.TrimRight(c.text, " ")
 		b.WriteString(output.Paint(c.hue, text))
 		if i < len(cells)-1 {
-			b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(text)) + space)
+			padding := widths[i] - runewidth.StringWidth(text)
+			b.WriteString(strings.Repeat(" ", padding) + space)
 		}
 	}
 	return b.String()

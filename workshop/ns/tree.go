@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/internal/linux"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
 )
@@ -20,7 +21,7 @@ import (
 type node struct {
 	Kind     string  `json:"type"`
 	Inode    uint64  `json:"inode"`
-	Parent   uint64  `json:"parent,omitempty"`    // 0 if it is the first, or not to be seen
+	Parent   uint64  `json:"parent,omitempty"`    // 0 if it is the first, or hidden
 	Userns   uint64  `json:"userns,omitempty"`    // that owns it, 0 if not to be seen
 	OwnerUID *uint32 `json:"owner_uid,omitempty"` // of a USER namespace: who made it
 	PIDs     []int   `json:"pids"`
@@ -31,7 +32,7 @@ type node struct {
 func lineage(processes []*procs.Details) (nodes []*node) {
 	for _, p := range processes {
 		for _, kind := range []string{"pid", "user"} {
-			fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", p.PID, kind), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			fd, err := linux.OpenNamespace(p.PID, kind)
 			if err != nil {
 				continue
 			}
@@ -50,7 +51,9 @@ func lineage(processes []*procs.Details) (nodes []*node) {
 func ancestors(nodes []*node, kind string, fd int) ([]*node, *node) {
 	defer unix.Close(fd)
 	inode := inodeOf(fd)
-	known := slices.IndexFunc(nodes, func(n *node) bool { return n.Kind == kind && n.Inode == inode })
+	known := slices.IndexFunc(nodes, func(n *node) bool {
+		return n.Kind == kind && n.Inode == inode
+	})
 	if known >= 0 {
 		return nodes, nodes[known]
 	}
@@ -84,9 +87,10 @@ type item struct {
 	children []*item
 }
 
-// tree draws the namespaces and the processes in them, into so many columns. Before is how
-// the processes were, to mark what is new; it is nil if there is nothing to mark.
-func tree(nodes []*node, processes []*procs.Details, columns int, before map[int]*procs.Details) string {
+// tree draws the namespaces and the processes in them, into so many columns. Before is
+// how the processes were, to mark what is new; it is nil if there is nothing to mark.
+func tree(nodes []*node, processes []*procs.Details, columns int,
+	before processMap) string {
 	var b strings.Builder
 	for _, kind := range []string{"pid", "user"} {
 		if kind == "user" {

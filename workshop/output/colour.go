@@ -4,8 +4,8 @@ package output
 
 import "github.com/fatih/color"
 
-// A Colour is how text is painted. Where stdout is no terminal, and where NO_COLOR is set,
-// all are none.
+// A Colour is how text is painted. Where stdout is no terminal, and where NO_COLOR is
+// set, all are none.
 type Colour = color.Color
 
 // The colours of all commands.

@@ -1,6 +1,7 @@
 //go:build linux
 
-// Package output is what the commands of workshop have in common in writing to a terminal.
+// Package output is what the commands of workshop have in common in writing to a
+// terminal.
 package output
 
 import (
@@ -60,7 +61,8 @@ func Count(n int, one, more string) string {
 func List(words []string, separator string) string {
 	const most = 4
 	if len(words) > most+1 {
-		return strings.Join(words[:most], separator) + fmt.Sprintf(" and %d more", len(words)-most)
+		words, rest := words[:most], len(words)-most
+		return strings.Join(words, separator) + fmt.Sprintf(" and %d more", rest)
 	}
 	return strings.Join(words, separator)
 }
@@ -109,7 +111,8 @@ func Fill(text string, columns int) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// Indent breaks a text into lines of at most so many columns, all of them behind a prefix.
+// Indent breaks a text into lines of at most so many columns, all of them behind a
+// prefix.
 func Indent(prefix, text string, columns int) string {
 	lines := Fill(text, max(columns-runewidth.StringWidth(prefix), 1))
 	return prefix + strings.ReplaceAll(lines, "\n", "\n"+prefix)

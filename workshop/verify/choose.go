@@ -28,13 +28,15 @@ func choose(all procs.All, self int) (*facts, int, error) {
 	rank := map[int]int{}
 	me := ownerOf(self)
 	for pid, p := range all {
-		if nsteps.Is(all[p.Parent].Command) && !nsteps.Is(p.Command) && !p.Ending && pid != self {
+		ofStep := nsteps.Is(all[p.Parent].Command) && !nsteps.Is(p.Command)
+		if ofStep && !p.Ending && pid != self {
 			candidates = append(candidates, p)
 			rank[pid] = me.rank(ownerOf(p.Parent))
 		}
 	}
 	slices.SortFunc(candidates, func(a, b linux.Process) int {
-		return cmp.Or(cmp.Compare(rank[b.PID], rank[a.PID]), cmp.Compare(b.Start, a.Start), cmp.Compare(b.PID, a.PID))
+		return cmp.Or(cmp.Compare(rank[b.PID], rank[a.PID]),
+			cmp.Compare(b.Start, a.Start), cmp.Compare(b.PID, a.PID))
 	})
 	for _, p := range candidates {
 		f, err := gather(all, self, p.PID)
@@ -47,7 +49,8 @@ func choose(all procs.All, self int) (*facts, int, error) {
 
 // ended reports whether an error says that the process isn't there any more.
 func ended(err error) bool {
-	return errors.Is(err, unix.ESRCH) || errors.Is(err, procs.ErrEnded) || errors.Is(err, errMeanwhile)
+	return errors.Is(err, unix.ESRCH) || errors.Is(err, procs.ErrEnded) ||
+		errors.Is(err, errMeanwhile)
 }
 
 // An owner is the user of a process.

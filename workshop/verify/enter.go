@@ -107,7 +107,7 @@ func ask(kind string, p, self *procs.Details) (seen inside, err error) {
 		again.Unshare = unix.CLONE_NEWNS
 	}
 	for _, kind := range toEnter(kind, p, self) {
-		fd, err := unix.Open(fmt.Sprintf("/proc/%d/ns/%s", p.PID, kind), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err := linux.OpenNamespace(p.PID, kind)
 		if err != nil {
 			return seen, common.Failed("open", object, err)
 		}
@@ -127,21 +127,23 @@ func ask(kind string, p, self *procs.Details) (seen inside, err error) {
 	case err != nil:
 		return seen, common.Failed(operation, "child", err)
 	}
-	if err := json.NewDecoder(io.NewSectionReader(answer, 0, 1<<20)).Decode(&seen); err != nil {
+	answers := json.NewDecoder(io.NewSectionReader(answer, 0, 1<<20))
+	if err := answers.Decode(&seen); err != nil {
 		return seen, common.Failed("look at", object, errors.New("no answer"))
 	}
 	return seen, nil
 }
 
 // toEnter returns which namespaces of a process have to be entered to look into one of
-// them. A user who isn't root here is root in a USER namespace below this one that he made
-// (see user_namespaces(7)), so that comes first.
+// them. A user who isn't root here is root in a USER namespace below this one that he
+// made (see user_namespaces(7)), so that comes first.
 func toEnter(kind string, p, self *procs.Details) (kinds []string) {
 	if !linux.HasSysAdmin() {
 		kinds = []string{"user"}
 	}
 	kinds = append(kinds, kind)
-	return slices.DeleteFunc(kinds, func(kind string) bool { // setns(2) would need a privilege
+	// For its own, too, setns(2) would need a privilege.
+	return slices.DeleteFunc(kinds, func(kind string) bool {
 		return p.Namespaces[kind] == self.Namespaces[kind]
 	})
 }

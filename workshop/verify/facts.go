@@ -24,9 +24,9 @@ type facts struct {
 	Inside     int                  `json:"inside"`  // as its own PID namespace does
 	Command    string               `json:"command"` // proc_pid_comm(5)
 	Step       *step                `json:"step"`    // that started it
-	Child      int                  `json:"child"`   // of which it is the parent, as a step; or 0
+	Child      int                  `json:"child"`   // of a process that is a step; or 0
 	Namespaces map[string]namespace `json:"namespaces"`
-	Init       int                  `json:"init"`   // PID 1 of its PID namespace, 0 if not to be seen
+	Init       int                  `json:"init"`   // PID 1 in there, 0 if hidden
 	Others     int                  `json:"others"` // processes in its own PID namespace
 	Root       string               `json:"root"`   // directory
 	HostRoot   bool                 `json:"host_root"`
@@ -85,7 +85,8 @@ func gather(all procs.All, self, pid int) (*facts, error) {
 	case p.Ending:
 		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	case p.Kernel:
-		return nil, common.Failed("look at process", fmt.Sprintf("%d, %s", pid, p.Command), errKernel)
+		object := fmt.Sprintf("%d, %s", pid, p.Command)
+		return nil, common.Failed("look at process", object, errKernel)
 	}
 	f, err := read(all, self, p)
 	// All that was read is of one process if that still is the same.
@@ -132,7 +133,8 @@ func (f *facts) note(fact string, err error) {
 
 // relatives notes the step that started a process, and the child of a process that is a
 // step. It returns the host: the parent of that step, or this program.
-func (f *facts) relatives(all procs.All, p linux.Process, me *procs.Details) (host *procs.Details) {
+func (f *facts) relatives(all procs.All, p linux.Process,
+	me *procs.Details) (host *procs.Details) {
 	if nsteps.Is(p.Command) {
 		f.Child = all.Newest(func(q linux.Process) bool { return q.Parent == p.PID })
 	}
@@ -172,8 +174,9 @@ func (f *facts) inside(process, host, me *procs.Details) {
 
 func (f *facts) own(kind string) bool { return f.Namespaces[kind].Own }
 
-// population counts the other processes of the PID namespace, without this one, which only
-// looks. Of those that may not be looked at, the ones that the process started may be in it.
+// population counts the other processes of the PID namespace, without this one, which
+// only looks. Of those that may not be looked at, the ones that the process started may
+// be in it.
 func (f *facts) population(all procs.All, self int) (hidden error) {
 	if f.Inside == 1 {
 		f.Init = f.PID
@@ -218,7 +221,8 @@ func (f *facts) root(host int) (err error) {
 // there is PID 1 of that namespace.
 func (f *facts) proc(host int) error {
 	name := file(f.PID, "root/proc")
-	dir, err := unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	dir, err := unix.Open(name, flags, 0)
 	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
 		f.Proc = procNone
 		return nil
@@ -235,12 +239,13 @@ func (f *facts) proc(host int) error {
 	same := unix.Stat(file(host, "root/proc/"), &hostSt) == nil && st.Dev == hostSt.Dev
 	target := make([]byte, 64)
 	n, err := unix.Readlinkat(dir, "1/ns/pid", target)
+	own := fmt.Sprintf("pid:[%d]", f.Namespaces["pid"].Inode)
 	switch {
 	case system.Type != unix.PROC_SUPER_MAGIC:
 		f.Proc = procNone
 	case same && !f.own("pid"):
 		f.Proc = procHost
-	case err == nil && string(target[:n]) == fmt.Sprintf("pid:[%d]", f.Namespaces["pid"].Inode):
+	case err == nil && string(target[:n]) == own:
 		f.Proc = procOwn
 	case same: // whose PID 1 only root may look at
 		f.Proc = procHost
@@ -265,7 +270,8 @@ func (f *facts) mounts(host int) error {
 	if !f.HostRoot && f.Root != "" {
 		root = f.Root
 	}
-	f.Mounts = compare(linux.ParseMounts(string(its)), linux.ParseMounts(string(hosts)), root)
+	f.Mounts = compare(linux.ParseMounts(string(its)),
+		linux.ParseMounts(string(hosts)), root)
 	return nil
 }
 

@@ -45,32 +45,38 @@ var goals = []goal{
 				}
 				return fmt.Sprintf("it is PID %d", f.Inside)
 			},
-			hint: "PID 1 is the command that the step was given, not what that one has started.",
+			hint: "PID 1 is the command that the step was given, not what that one " +
+				"has started.",
 			then: command{"step1-pid", "-p bash"}},
 		{text: "another process in that namespace", fact: "others",
 			holds: func(f *facts) bool { return f.own("pid") && f.Others > 0 },
-			hint:  "PID 1 is alone in there. Let it start something that stays, in the background.",
-			then:  command{"", "sleep 1000 &"}},
+			hint: "PID 1 is alone in there. Let it start something that stays, in " +
+				"the background.",
+			then: command{"", "sleep 1000 &"}},
 	}},
 	{"step2-mnt", "MNT", []check{
 		own("pid", command{"step2-mnt", "-pm bash"}),
 		own("mnt", command{"step2-mnt", "-pm bash"}),
 		// Before any mount: it would be the host's too.
 		{text: "no mount in a peer group with one of the host's", fact: "mounts",
-			holds: func(f *facts) bool { return f.Mounts != nil && len(f.Mounts.Shared) == 0 },
+			holds: func(f *facts) bool {
+				return f.Mounts != nil && len(f.Mounts.Shared) == 0
+			},
 			why: func(f *facts) string {
 				if f.Mounts == nil {
 					return ""
 				}
 				return output.List(f.Mounts.Shared, " ")
 			},
-			hint: "What is mounted below these would appear on the host too. Their propagation can be " +
+			hint: "What is mounted below these would appear on the host too. Their " +
+				"propagation can be " +
 				"changed: mount_namespaces(7).",
 			then: command{"", "mount --make-rprivate /"}},
 		properProc(command{"", "mount -t proc proc /proc"}),
 		{text: "a mount that the host hasn't, beside /proc", fact: "mounts",
 			holds: func(f *facts) bool { return len(f.addedMounts()) > 0 },
-			hint: "Mount something in there, and look for it on the host. A tmpfs takes no disk, and any " +
+			hint: "Mount something in there, and look for it on the host. A tmpfs " +
+				"takes no disk, and any " +
 				"directory to be mounted on.",
 			then: command{"", "mount -t tmpfs none /mnt"}},
 	}},
@@ -78,37 +84,47 @@ var goals = []goal{
 		own("uts", command{"step3-uts", "-u box bash"}),
 		{text: "a hostname that isn't the host's", fact: "hostname",
 			holds: func(f *facts) bool {
-				return f.own("uts") && f.Unknown["hostname"] == "" && f.Hostname != f.HostName
+				return f.own("uts") && f.Unknown["hostname"] == "" &&
+					f.Hostname != f.HostName
 			},
-			hint: "A new UTS namespace begins with a copy of the hostname. It can be changed, from inside.",
+			hint: "A new UTS namespace begins with a copy of the hostname. It can be " +
+				"changed, from inside.",
 			then: command{"", "hostname box"}},
 	}},
 	{"step4-net", "NET", []check{
 		own("net", command{"step4-net", "-n bash"}),
 		{text: "lo is up", fact: "links",
 			holds: func(f *facts) bool { return f.loUp() },
-			hint:  "A new NET namespace has one link, and that is down: ip link, inside, shows it.",
-			then:  command{"", "ip link set lo up"}},
+			hint: "A new NET namespace has one link, and that is down: ip link, " +
+				"inside, shows it.",
+			then: command{"", "ip link set lo up"}},
 	}},
 	{"step5-ipc", "IPC", []check{
 		own("ipc", command{"step5-ipc", "-i yes bash"}),
 		{text: "a message queue in it", fact: "queues",
-			holds: func(f *facts) bool { return f.Queues != nil && f.Queues.SystemV+len(f.Queues.POSIX) > 0 },
-			hint: "A new IPC namespace has none. ipcs -q, inside, lists those of System V; a command like it " +
+			holds: func(f *facts) bool {
+				return f.Queues != nil && f.Queues.SystemV+len(f.Queues.POSIX) > 0
+			},
+			hint: "A new IPC namespace has none. ipcs -q, inside, lists those of " +
+				"System V; a command like it " +
 				"makes one.",
 			then: command{"", "ipcmk -Q"}},
 	}},
 	{"step6-chroot", "chroot", []check{
 		{text: "a root directory that isn't the host's", fact: "root",
 			holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
-			hint: "It takes an option of step6-chroot, and a directory with a shell and its libraries in it: " +
+			hint: "It takes an option of step6-chroot, and a directory with a shell " +
+				"and its libraries in it: " +
 				"\"make jail\" fills one.",
 			then: jailed},
 		{text: "PID, MNT, UTS, NET and IPC namespaces of its own",
 			holds: func(f *facts) bool { return len(f.missing()) == 0 },
-			why:   func(f *facts) string { return "not " + strings.Join(f.missing(), " ") },
-			hint:  "step6-chroot has an option for each namespace: --help lists them. In one command they add up.",
-			then:  jailed},
+			why: func(f *facts) string {
+				return "not " + strings.Join(f.missing(), " ")
+			},
+			hint: "step6-chroot has an option for each namespace: --help lists " +
+				"them. In one command they add up.",
+			then: jailed},
 		properProc(jailed),
 	}},
 }
@@ -120,7 +136,8 @@ func own(kind string, then command) check {
 	return check{
 		text:  fmt.Sprintf("%s namespace of its own", article(strings.ToUpper(kind))),
 		holds: func(f *facts) bool { return f.own(kind) },
-		hint: fmt.Sprintf("Its %s namespace is the host's. An option of %s makes a new one: --help lists them.",
+		hint: fmt.Sprintf("Its %s namespace is the host's. An option of %s makes a "+
+			"new one: --help lists them.",
 			strings.ToUpper(kind), then.program),
 		then: then,
 	}
@@ -139,10 +156,11 @@ func properProc(then command) check {
 		text: "a /proc that is of its own PID namespace", fact: "proc",
 		holds: func(f *facts) bool { return f.own("pid") && f.Proc == procOwn },
 		why: func(f *facts) string {
-			return map[string]string{procHost: "it is the host's", procOther: "it is of another one",
-				procNone: "there is none"}[f.Proc]
+			return map[string]string{procHost: "it is the host's",
+				procOther: "it is of another one", procNone: "there is none"}[f.Proc]
 		},
-		hint: "ps reads /proc, and a proc shows the PID namespace of whoever mounted it. It takes one that was " +
+		hint: "ps reads /proc, and a proc shows the PID namespace of whoever mounted " +
+			"it. It takes one that was " +
 			"mounted from inside.",
 		then: then,
 	}
@@ -250,10 +268,12 @@ func (g *goal) judge(f *facts) (v verdict) {
 		v.Checks = append(v.Checks, r)
 	}
 	if v.Result == unmet && f.Child != 0 {
-		v.hint = fmt.Sprintf("This is the parent, which stays outside. Its child is process %d.", f.Child)
+		v.hint = fmt.Sprintf("This is the parent, which stays outside. Its child is "+
+			"process %d.", f.Child)
 		v.then = g.verify(f.Child)
 	}
-	if v.Result == unmet && g.step == "step1-pid" && f.own("pid") && f.Inside != 1 && f.Init != 0 {
+	isOther := f.own("pid") && f.Inside != 1 && f.Init != 0
+	if v.Result == unmet && g.step == "step1-pid" && isOther {
 		v.then = g.verify(f.Init)
 	}
 	return v

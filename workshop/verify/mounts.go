@@ -18,7 +18,7 @@ type mount struct {
 type comparison struct {
 	Count  int      `json:"count"`
 	Own    []mount  `json:"own"`    // that the host doesn't have
-	Shared []string `json:"shared"` // the mount points of those in a peer group with one of the host's
+	Shared []string `json:"shared"` // points of those in a peer group with the host's
 }
 
 // compare tells which mounts the host doesn't have, and which could hand on to it what is

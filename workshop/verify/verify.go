@@ -22,19 +22,24 @@ import (
 	"nsteps/workshop/procs"
 )
 
+const description = `A step is a number such as 1, or a name such as pid or step1-pid.
+Without a PID: the newest process that a step of yours has started, or else one of
+another user. Its namespaces are compared with those of that step's parent; or of this
+program, if no step started it. There they are called the host's.
+
+Status 0 if the goal is met, 1 if not, or if the process can't be looked at.`
+
 // Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
 // the goal isn't met.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "verify",
-		Usage:     "say whether a process meets the goal of a chapter",
-		UsageText: "[options] step [pid]",
-		Description: "A step is 1 to 6, or a name as pid or step1-pid. Without a PID: the newest process that\n" +
-			"a step of yours has started, or one of another user. Its namespaces are compared with those of that step's parent; or\n" +
-			"of this program, if no step started it. There they are called the host's.\n\n" +
-			"Status 0 if the goal is met, 1 if not, or if the process can't be looked at.",
+		Name:        "verify",
+		Usage:       "say whether a process meets the goal of a chapter",
+		UsageText:   "[options] step [pid]",
+		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "H", Aliases: []string{"hint"}, Usage: "name the command to type next"},
+			&cli.BoolFlag{Name: "H", Aliases: []string{"hint"}, Usage: "name the " +
+				"command to type next"},
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
 			// The side of ask that has entered a namespace: of which kind.
 			&cli.StringFlag{Name: "probe", Hidden: true},
@@ -61,7 +66,8 @@ func run(c *cli.Context) error {
 		return err
 	}
 	v := g.judge(f)
-	r := report{goal: g, facts: f, verdict: v, me: me, strong: c.Bool("hint"), asked: pid != 0}
+	r := report{goal: g, facts: f, verdict: v, me: me,
+		strong: c.Bool("hint"), asked: pid != 0}
 	text := r.text(output.ProseColumns())
 	if c.Bool("json") {
 		text = r.json()
@@ -114,7 +120,8 @@ func look(g *goal, pid int, me advice.Person) (f *facts, err error) {
 func howToStart(me advice.Person, g *goal) string {
 	text := "start one in another terminal: " + line(me, g.checks[0].then, nil)
 	if me.PIDNS {
-		text += "\nor ask outside: only what runs in this PID namespace can be seen from here"
+		text += "\nor ask outside: only what runs in this PID namespace can be seen " +
+			"from here"
 	}
 	return text
 }
@@ -125,7 +132,8 @@ func elevate(me advice.Person, g *goal, pid int) string {
 	case !me.Root:
 		return "be root: " + me.AsRoot("workshop", g.verify(pid).args)
 	case me.UserNS:
-		return "it isn't of this user namespace: ask outside, as root or as the user who started it"
+		return "it isn't of this user namespace: ask outside, as root or as the user " +
+			"who started it"
 	}
 	return ""
 }

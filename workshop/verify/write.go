@@ -29,8 +29,9 @@ const (
 )
 
 var (
-	marks    = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
-	hues     = map[string]*output.Colour{met: output.Green, unmet: output.Red, unknown: output.Yellow}
+	marks = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
+	hues  = map[string]*output.Colour{
+		met: output.Green, unmet: output.Red, unknown: output.Yellow}
 	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "can't be told"}
 )
 
@@ -38,7 +39,8 @@ var (
 // copied.
 func (r *report) text(columns int) string {
 	var b strings.Builder
-	b.WriteString(output.Bold.Sprint(output.Indent("", r.facts.headline(), columns)) + "\n")
+	headline := output.Fill(r.facts.headline(), columns)
+	b.WriteString(output.Bold.Sprint(headline) + "\n")
 	for _, fact := range r.facts.lines() {
 		name, text := fact[0]+":", common.Printable(fact[1])
 		if columns < narrow {
@@ -49,7 +51,8 @@ func (r *report) text(columns int) string {
 			output.Indent(strings.Repeat(" ", 2+label), text, columns)[2+label:])
 	}
 	end := verdicts[r.verdict.Result]
-	title := output.Indent("", fmt.Sprintf("goal of chapter %s, %s: %s", r.label(), r.title, end), columns)
+	title := fmt.Sprintf("goal of chapter %s, %s: %s", r.label(), r.title, end)
+	title = output.Fill(title, columns)
 	if start, ok := strings.CutSuffix(title, end); ok { // it isn't broken
 		title = start + hues[r.verdict.Result].Sprint(end)
 	}
@@ -60,10 +63,12 @@ func (r *report) text(columns int) string {
 	}
 	switch r.verdict.Result {
 	case unmet:
-		fmt.Fprintf(&b, "  %s\n", output.Indent("    ", "hint: "+r.verdict.hint, columns)[4:])
+		hint := output.Indent("    ", "hint: "+r.verdict.hint, columns)
+		fmt.Fprintf(&b, "  %s\n", hint[4:])
 		where, then := "more", line(r.me, r.again(), nil)
 		if r.strong {
-			where, then = "type "+r.verdict.then.where(), line(r.me, r.verdict.then, r.facts)
+			where = "type " + r.verdict.then.where()
+			then = line(r.me, r.verdict.then, r.facts)
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", where, output.Bold.Sprint(then))
 	case unknown:
@@ -96,7 +101,8 @@ func (f *facts) headline() string {
 	if f.Step == nil {
 		return line + "started by no step"
 	}
-	return line + fmt.Sprintf("started by %s (%d)", common.Printable(f.Step.Name), f.Step.PID)
+	step := common.Printable(f.Step.Name)
+	return line + fmt.Sprintf("started by %s (%d)", step, f.Step.PID)
 }
 
 const hosts = "the host's"
@@ -120,8 +126,8 @@ func (f *facts) lines() (lines [][2]string) {
 		root += " (" + hosts + ")"
 	}
 	add("root", "root", root)
-	add("/proc", "proc", map[string]string{procOwn: "of its PID namespace", procHost: hosts,
-		procOther: "of another PID namespace", procNone: "none"}[f.Proc])
+	add("/proc", "proc", map[string]string{procOwn: "of its PID namespace",
+		procHost: hosts, procOther: "of another PID namespace", procNone: "none"}[f.Proc])
 	add("mounts", "mounts", f.describeMounts())
 	add("hostname", "hostname", f.describeHostname())
 	add("links", "links", f.describeLinks())
@@ -143,7 +149,8 @@ func (f *facts) kinds() (own, shared string) {
 			shared += " " + kind.File
 		}
 	}
-	return cmp.Or(strings.TrimSpace(own), "none"), cmp.Or(strings.TrimSpace(shared), "none")
+	return cmp.Or(strings.TrimSpace(own), "none"),
+		cmp.Or(strings.TrimSpace(shared), "none")
 }
 
 func (f *facts) describeInside() string {
@@ -169,7 +176,8 @@ func (f *facts) describeMounts() string {
 	for _, o := range m.Own {
 		own = append(own, o.Point+" ("+o.Type+")")
 	}
-	text := fmt.Sprintf("%d, its own are %s", m.Count, cmp.Or(output.List(own, " "), "none"))
+	text := fmt.Sprintf("%d, its own are %s", m.Count,
+		cmp.Or(output.List(own, " "), "none"))
 	if len(m.Shared) > 0 {
 		text += ", in a peer group with the host's are " + output.List(m.Shared, " ")
 	}
