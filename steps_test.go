@@ -41,8 +41,10 @@ func TestSteps(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	for word, want := range map[string]string{"4": "step4-net", "net": "step4-net", "step4-net": "step4-net", "1": "step1-pid",
-		"chroot": "step6-chroot"} {
+	for word, want := range map[string]string{
+		"4": "step4-net", "net": "step4-net", "step4-net": "step4-net", "1": "step1-pid",
+		"chroot": "step6-chroot",
+	} {
 		s, err := Find(word)
 		assert.NoError(t, err)
 		assert.Equal(t, want, s.Name, word)
@@ -56,8 +58,10 @@ func TestFind(t *testing.T) {
 func TestIs(t *testing.T) {
 	Steps = append(Steps, Step{Short: "seventeen", Name: "step17-seventeen"})
 	defer func() { Steps = Steps[:len(Steps)-1] }()
-	for comm, want := range map[string]bool{"step1-pid": true, "step6-chroot": true, "step17-seventee": true, "": false,
-		"mystep1-pid": false, "step1-pid2": false, "step1": false, "step7-user": false} {
+	for comm, want := range map[string]bool{
+		"step1-pid": true, "step6-chroot": true, "step17-seventee": true, "": false,
+		"mystep1-pid": false, "step1-pid2": false, "step1": false, "step7-user": false,
+	} {
 		assert.Equal(t, want, Is(comm), comm)
 	}
 }

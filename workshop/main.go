@@ -49,8 +49,10 @@ func main() {
 	app := &cli.App{
 		Name:      "workshop",
 		UsageText: "command [options] [arg...]",
-		Commands: []*cli.Command{doctor.Command(), play.Command(), verify.Command(),
-			ns.Command(), diff.Command(), cleanup.Command()},
+		Commands: []*cli.Command{
+			doctor.Command(), play.Command(), verify.Command(),
+			ns.Command(), diff.Command(), cleanup.Command(),
+		},
 	}
 	app.Action = func(c *cli.Context) error {
 		if c.Args().Present() {

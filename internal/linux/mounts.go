@@ -27,8 +27,10 @@ func ParseMounts(mountinfo string) (mounts []Mount) {
 		if !found || len(fields) < 6 || len(types) < 1 {
 			continue
 		}
-		m := Mount{Point: unescape.Replace(fields[4]), Type: types[0],
-			Device: fields[2], Root: unescape.Replace(fields[3])}
+		m := Mount{
+			Point: unescape.Replace(fields[4]), Type: types[0],
+			Device: fields[2], Root: unescape.Replace(fields[3]),
+		}
 		for _, field := range fields[6:] {
 			switch name, group, _ := strings.Cut(field, ":"); name {
 			case "shared":

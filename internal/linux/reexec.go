@@ -25,7 +25,8 @@ type Reexec struct {
 // blocked in it, except SIGKILL, which it gets when this process ends. If it doesn't come
 // to execve(2), the operation says what failed: "clone", "setns", "unshare" or "execve".
 func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
-	err error) {
+	err error,
+) {
 	argv, err := syscall.SlicePtrFromStrings(append(os.Args[:1:1], args...))
 	if err != nil {
 		return 0, "execve", err
@@ -38,8 +39,10 @@ func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 	if err != nil {
 		return 0, "execve", err
 	}
-	f := fork{count: len(r.Enter), unshare: r.Unshare, stdout: uintptr(r.Stdout),
-		path: path, argv: &argv[0], envv: &envv[0]}
+	f := fork{
+		count: len(r.Enter), unshare: r.Unshare, stdout: uintptr(r.Stdout),
+		path: path, argv: &argv[0], envv: &envv[0],
+	}
 	for i, fd := range r.Enter {
 		f.enter[i] = uintptr(fd)
 	}

@@ -34,8 +34,10 @@ func Command() *cli.Command {
 		UsageText:   "[options] [jail...]",
 		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "n", Aliases: []string{"dry-run"},
-				Usage: "say what there is, remove nothing"},
+			&cli.BoolFlag{
+				Name: "n", Aliases: []string{"dry-run"},
+				Usage: "say what there is, remove nothing",
+			},
 		},
 		Action: run,
 	}

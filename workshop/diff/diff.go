@@ -33,10 +33,14 @@ func Command() *cli.Command {
 		UsageText:   "[options] step",
 		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "s", Aliases: []string{"side-by-side"},
-				Usage: "old and new beside each other"},
-			&cli.BoolFlag{Name: "u", Aliases: []string{"unified"},
-				Usage: "one column, as diff -u prints it"},
+			&cli.BoolFlag{
+				Name: "s", Aliases: []string{"side-by-side"},
+				Usage: "old and new beside each other",
+			},
+			&cli.BoolFlag{
+				Name: "u", Aliases: []string{"unified"},
+				Usage: "one column, as diff -u prints it",
+			},
 		},
 		Action: run,
 	}
@@ -140,7 +144,8 @@ func renumber(hunks []*udiff.Hunk) {
 }
 
 var colours = map[udiff.OpKind]*output.Colour{
-	udiff.Delete: output.Red, udiff.Insert: output.Green}
+	udiff.Delete: output.Red, udiff.Insert: output.Green,
+}
 
 // writeUnified colours the lines of a unified diff, which the library writes.
 func writeUnified(w io.Writer, d udiff.UnifiedDiff) {

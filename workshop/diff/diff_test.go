@@ -48,8 +48,10 @@ func TestCompare(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
 		{"a\n}\nz\n", "a\n}\nb\n}\nz\n", "@@ -1,3 +1,5 @@\n a\n }\n+b\n+}\n z\n"},
 		{"x\nx\n", "x\nx\nx\n", "@@ -1,2 +1,3 @@\n x\n x\n+x\n"},
-		{"1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\n", "1\n2x\n3\n4x\n5\n6\n7\n8\n9\na\nb\nc\ndx\ne\n",
-			"@@ -1,7 +1,7 @@\n 1\n-2\n+2x\n 3\n-4\n+4x\n 5\n 6\n 7\n@@ -10,5 +10,5 @@\n a\n b\n c\n-d\n+dx\n e\n"},
+		{
+			"1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\n", "1\n2x\n3\n4x\n5\n6\n7\n8\n9\na\nb\nc\ndx\ne\n",
+			"@@ -1,7 +1,7 @@\n 1\n-2\n+2x\n 3\n-4\n+4x\n 5\n 6\n 7\n@@ -10,5 +10,5 @@\n a\n b\n c\n-d\n+dx\n e\n",
+		},
 	} {
 		d, err := compare(fstest.MapFS{"a/main.go": {Data: []byte(test.old)}, "b/main.go": {Data: []byte(test.new)}}, "a/main.go", "b/main.go")
 		require.NoError(t, err)

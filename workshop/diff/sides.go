@@ -33,7 +33,8 @@ func rows(hunk *udiff.Hunk) (rows []row) {
 		text := strings.ReplaceAll(strings.TrimSuffix(line.Content, "\n"), "\t", "    ")
 		if line.Kind == udiff.Equal {
 			rows = append(rows, row{
-				{number[0], text, line.Kind}, {number[1], text, line.Kind}})
+				{number[0], text, line.Kind}, {number[1], text, line.Kind},
+			})
 			number[0]++
 			number[1]++
 			next = [2]int{len(rows), len(rows)}
@@ -94,7 +95,8 @@ func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
 }
 
 var signs = map[udiff.OpKind]string{
-	udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " "}
+	udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " ",
+}
 
 // format returns a side in its columns: the number, a sign, the text.
 func format(s side, columns int) string {

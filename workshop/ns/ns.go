@@ -41,11 +41,15 @@ func Command() *cli.Command {
 		UsageText:   "[options] [pid...]",
 		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "t", Aliases: []string{"tree"},
-				Usage: "PID and USER namespaces as trees, with their owners"},
+			&cli.BoolFlag{
+				Name: "t", Aliases: []string{"tree"},
+				Usage: "PID and USER namespaces as trees, with their owners",
+			},
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
-			&cli.BoolFlag{Name: "w", Aliases: []string{"watch"},
-				Usage: "show again what changes, marked by a *, until Ctrl-C"},
+			&cli.BoolFlag{
+				Name: "w", Aliases: []string{"watch"},
+				Usage: "show again what changes, marked by a *, until Ctrl-C",
+			},
 		},
 		Action: run,
 	}

@@ -132,9 +132,15 @@ pid:[1] owned by
 
 func TestCaller(t *testing.T) {
 	all := procs.All{}
-	for _, p := range []linux.Process{{PID: 1, Command: "init"}, {PID: 2, Parent: 1, Command: "bash"},
-		{PID: 3, Parent: 2, Command: "sudo"}, {PID: 4, Parent: 3, Command: "sudo"}, {PID: 5, Parent: 4, Command: "workshop"},
-		{PID: 6, Parent: 2, Command: "workshop"}, {PID: 7, Parent: 0, Command: "workshop"}} {
+	for _, p := range []linux.Process{
+		{PID: 1, Command: "init"},
+		{PID: 2, Parent: 1, Command: "bash"},
+		{PID: 3, Parent: 2, Command: "sudo"},
+		{PID: 4, Parent: 3, Command: "sudo"},
+		{PID: 5, Parent: 4, Command: "workshop"},
+		{PID: 6, Parent: 2, Command: "workshop"},
+		{PID: 7, Parent: 0, Command: "workshop"},
+	} {
 		all[p.PID] = p
 	}
 	assert.Equal(t, 2, caller(all, 5))
@@ -163,13 +169,18 @@ func TestOthers(t *testing.T) {
 	}{
 		{others{}, root, false, nil},
 		{others{hidden: 1}, root, true, []string{"Not shown: 1 process in steps of other users"}},
-		{others{hidden: 2}, plain, false,
-			[]string{"Not shown: 2 processes in steps of other users; be root: sudo bin/workshop ns"}},
+		{
+			others{hidden: 2},
+			plain, false,
+			[]string{"Not shown: 2 processes in steps of other users; be root: sudo bin/workshop ns"},
+		},
 		{others{}, root, true, []string{"No process in a step or in a terminal has a namespace of its own, of those that " +
 			"you can look at. Start one in another terminal: bin/step2-mnt -pm sh"}},
-		{others{services: []string{"a\u009b", "b"}}, plain, true, []string{"No process in a step or in a terminal has a " +
-			"namespace of its own, of those that you can look at. Start one in another terminal: sudo bin/step2-mnt -pm sh",
-			`Other processes have namespaces too, lsns lists them: a\u009b, b`}},
+		{others{services: []string{"a\u009b", "b"}}, plain, true, []string{
+			"No process in a step or in a terminal has a " +
+				"namespace of its own, of those that you can look at. Start one in another terminal: sudo bin/step2-mnt -pm sh",
+			`Other processes have namespaces too, lsns lists them: a\u009b, b`,
+		}},
 	} {
 		assert.Equal(t, test.want, test.others.notes(test.me, test.alone))
 	}

@@ -16,8 +16,10 @@ import (
 )
 
 // colours tell the letters apart, beside the letters themselves. The first is none.
-var colours = []*output.Colour{nil, output.Green, output.Yellow, output.Cyan,
-	output.Magenta, output.Blue, output.Red}
+var colours = []*output.Colour{
+	nil, output.Green, output.Yellow, output.Cyan,
+	output.Magenta, output.Blue, output.Red,
+}
 
 // A processMap has processes by their PIDs.
 type processMap = map[int]*procs.Details

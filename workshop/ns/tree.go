@@ -90,7 +90,8 @@ type item struct {
 // tree draws the namespaces and the processes in them, into so many columns. Before is
 // how the processes were, to mark what is new; it is nil if there is nothing to mark.
 func tree(nodes []*node, processes []*procs.Details, columns int,
-	before processMap) string {
+	before processMap,
+) string {
 	var b strings.Builder
 	for _, kind := range []string{"pid", "user"} {
 		if kind == "user" {
@@ -106,7 +107,8 @@ func tree(nodes []*node, processes []*procs.Details, columns int,
 
 // items returns the namespaces of one kind below a parent.
 func items(nodes []*node, processes []*procs.Details, kind string, parent uint64,
-	before map[int]*procs.Details) (all []*item) {
+	before map[int]*procs.Details,
+) (all []*item) {
 	for _, n := range nodes {
 		if n.Kind != kind || n.Parent != parent {
 			continue

@@ -105,9 +105,11 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &facts{PID: p.PID, Inside: process.Inside, Command: process.Command,
+	f := &facts{
+		PID: p.PID, Inside: process.Inside, Command: process.Command,
 		Namespaces: map[string]namespace{}, Unknown: map[string]string{},
-		userns: process.Namespaces["user"] != me.Namespaces["user"]}
+		userns: process.Namespaces["user"] != me.Namespaces["user"],
+	}
 	host := f.relatives(all, p, me)
 	for kind, inode := range process.Namespaces {
 		f.Namespaces[kind] = namespace{inode, inode != host.Namespaces[kind]}
@@ -134,7 +136,8 @@ func (f *facts) note(fact string, err error) {
 // relatives notes the step that started a process, and the child of a process that is a
 // step. It returns the host: the parent of that step, or this program.
 func (f *facts) relatives(all procs.All, p linux.Process,
-	me *procs.Details) (host *procs.Details) {
+	me *procs.Details,
+) (host *procs.Details) {
 	if nsteps.Is(p.Command) {
 		f.Child = all.Newest(func(q linux.Process) bool { return q.Parent == p.PID })
 	}

@@ -37,7 +37,8 @@ type command struct {
 var goals = []goal{
 	{"step1-pid", "PID", []check{
 		own("pid", command{"step1-pid", "-p bash"}),
-		{text: "PID 1 of that namespace",
+		{
+			text:  "PID 1 of that namespace",
 			holds: func(f *facts) bool { return f.own("pid") && f.Inside == 1 },
 			why: func(f *facts) string {
 				if !f.own("pid") {
@@ -47,18 +48,22 @@ var goals = []goal{
 			},
 			hint: "PID 1 is the command that the step was given, not what that one " +
 				"has started.",
-			then: command{"step1-pid", "-p bash"}},
-		{text: "another process in that namespace", fact: "others",
+			then: command{"step1-pid", "-p bash"},
+		},
+		{
+			text: "another process in that namespace", fact: "others",
 			holds: func(f *facts) bool { return f.own("pid") && f.Others > 0 },
 			hint: "PID 1 is alone in there. Let it start something that stays, in " +
 				"the background.",
-			then: command{"", "sleep 1000 &"}},
+			then: command{"", "sleep 1000 &"},
+		},
 	}},
 	{"step2-mnt", "MNT", []check{
 		own("pid", command{"step2-mnt", "-pm bash"}),
 		own("mnt", command{"step2-mnt", "-pm bash"}),
 		// Before any mount: it would be the host's too.
-		{text: "no mount in a peer group with one of the host's", fact: "mounts",
+		{
+			text: "no mount in a peer group with one of the host's", fact: "mounts",
 			holds: func(f *facts) bool {
 				return f.Mounts != nil && len(f.Mounts.Shared) == 0
 			},
@@ -71,60 +76,73 @@ var goals = []goal{
 			hint: "What is mounted below these would appear on the host too. Their " +
 				"propagation can be " +
 				"changed: mount_namespaces(7).",
-			then: command{"", "mount --make-rprivate /"}},
+			then: command{"", "mount --make-rprivate /"},
+		},
 		properProc(command{"", "mount -t proc proc /proc"}),
-		{text: "a mount that the host hasn't, beside /proc", fact: "mounts",
+		{
+			text: "a mount that the host hasn't, beside /proc", fact: "mounts",
 			holds: func(f *facts) bool { return len(f.addedMounts()) > 0 },
 			hint: "Mount something in there, and look for it on the host. A tmpfs " +
 				"takes no disk, and any " +
 				"directory to be mounted on.",
-			then: command{"", "mount -t tmpfs none /mnt"}},
+			then: command{"", "mount -t tmpfs none /mnt"},
+		},
 	}},
 	{"step3-uts", "UTS", []check{
 		own("uts", command{"step3-uts", "-u box bash"}),
-		{text: "a hostname that isn't the host's", fact: "hostname",
+		{
+			text: "a hostname that isn't the host's", fact: "hostname",
 			holds: func(f *facts) bool {
 				return f.own("uts") && f.Unknown["hostname"] == "" &&
 					f.Hostname != f.HostName
 			},
 			hint: "A new UTS namespace begins with a copy of the hostname. It can be " +
 				"changed, from inside.",
-			then: command{"", "hostname box"}},
+			then: command{"", "hostname box"},
+		},
 	}},
 	{"step4-net", "NET", []check{
 		own("net", command{"step4-net", "-n bash"}),
-		{text: "lo is up", fact: "links",
+		{
+			text: "lo is up", fact: "links",
 			holds: func(f *facts) bool { return f.loUp() },
 			hint: "A new NET namespace has one link, and that is down: ip link, " +
 				"inside, shows it.",
-			then: command{"", "ip link set lo up"}},
+			then: command{"", "ip link set lo up"},
+		},
 	}},
 	{"step5-ipc", "IPC", []check{
 		own("ipc", command{"step5-ipc", "-i yes bash"}),
-		{text: "a message queue in it", fact: "queues",
+		{
+			text: "a message queue in it", fact: "queues",
 			holds: func(f *facts) bool {
 				return f.Queues != nil && f.Queues.SystemV+len(f.Queues.POSIX) > 0
 			},
 			hint: "A new IPC namespace has none. ipcs -q, inside, lists those of " +
 				"System V; a command like it " +
 				"makes one.",
-			then: command{"", "ipcmk -Q"}},
+			then: command{"", "ipcmk -Q"},
+		},
 	}},
 	{"step6-chroot", "chroot", []check{
-		{text: "a root directory that isn't the host's", fact: "root",
+		{
+			text: "a root directory that isn't the host's", fact: "root",
 			holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
 			hint: "It takes an option of step6-chroot, and a directory with a shell " +
 				"and its libraries in it: " +
 				"\"make jail\" fills one.",
-			then: jailed},
-		{text: "PID, MNT, UTS, NET and IPC namespaces of its own",
+			then: jailed,
+		},
+		{
+			text:  "PID, MNT, UTS, NET and IPC namespaces of its own",
 			holds: func(f *facts) bool { return len(f.missing()) == 0 },
 			why: func(f *facts) string {
 				return "not " + strings.Join(f.missing(), " ")
 			},
 			hint: "step6-chroot has an option for each namespace: --help lists " +
 				"them. In one command they add up.",
-			then: jailed},
+			then: jailed,
+		},
 		properProc(jailed),
 	}},
 }
@@ -156,8 +174,10 @@ func properProc(then command) check {
 		text: "a /proc that is of its own PID namespace", fact: "proc",
 		holds: func(f *facts) bool { return f.own("pid") && f.Proc == procOwn },
 		why: func(f *facts) string {
-			return map[string]string{procHost: "it is the host's",
-				procOther: "it is of another one", procNone: "there is none"}[f.Proc]
+			return map[string]string{
+				procHost:  "it is the host's",
+				procOther: "it is of another one", procNone: "there is none",
+			}[f.Proc]
 		},
 		hint: "ps reads /proc, and a proc shows the PID namespace of whoever mounted " +
 			"it. It takes one that was " +

@@ -66,8 +66,10 @@ func run(c *cli.Context) error {
 		return err
 	}
 	v := g.judge(f)
-	r := report{goal: g, facts: f, verdict: v, me: me,
-		strong: c.Bool("hint"), asked: pid != 0}
+	r := report{
+		goal: g, facts: f, verdict: v, me: me,
+		strong: c.Bool("hint"), asked: pid != 0,
+	}
 	text := r.text(output.ProseColumns())
 	if c.Bool("json") {
 		text = r.json()

@@ -42,12 +42,16 @@ func TestGoals(t *testing.T) {
 
 // container returns facts that all goals apply to, but for what change does to them.
 func container(change func(*facts)) *facts {
-	f := &facts{PID: 4706, Inside: 1, Command: "bash", Step: &step{4694, "step6-chroot"},
+	f := &facts{
+		PID: 4706, Inside: 1, Command: "bash", Step: &step{4694, "step6-chroot"},
 		Namespaces: map[string]namespace{}, Init: 4706, Others: 1, Root: "/tmp/jail", Proc: procOwn,
-		Mounts: &comparison{Count: 3, Own: []mount{{Point: "/proc", Type: "proc"}, {Point: "/mnt", Type: "tmpfs"}},
-			Shared: []string{}},
+		Mounts: &comparison{
+			Count: 3, Own: []mount{{Point: "/proc", Type: "proc"}, {Point: "/mnt", Type: "tmpfs"}},
+			Shared: []string{},
+		},
 		Hostname: "box", HostName: "host", Links: []link{{"lo", true}},
-		Queues: &queues{SystemV: 1, POSIX: []string{}}, Unknown: map[string]string{}}
+		Queues: &queues{SystemV: 1, POSIX: []string{}}, Unknown: map[string]string{},
+	}
 	for i, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
 		f.Namespaces[kind] = namespace{4026532280 + uint64(i), slices.Contains([]string{"pid", "mnt", "uts", "net", "ipc"}, kind)}
 	}
@@ -117,8 +121,10 @@ func TestJudge(t *testing.T) {
 		{"a tmpfs over /proc", "2", func(f *facts) { f.Mounts.Own[1] = mount{Point: "/proc", Type: "tmpfs"} }, "✓✓✓✓✓", ""},
 		{"a leak", "2", func(f *facts) { f.Mounts.Shared = []string{"/"} }, "✓✓✗✓✓", " mount --make-rprivate /"},
 		{"a leak, before it is used", "2", func(f *facts) { f.Mounts.Shared, f.Mounts.Own = []string{"/"}, nil }, "✓✓✗✓✗", " mount --make-rprivate /"},
-		{"a leak, and the host's proc", "2", func(f *facts) { f.Mounts.Shared, f.Proc = []string{"/"}, procHost }, "✓✓✗✗✓",
-			" mount --make-rprivate /"},
+		{
+			"a leak, and the host's proc", "2", func(f *facts) { f.Mounts.Shared, f.Proc = []string{"/"}, procHost }, "✓✓✗✗✓",
+			" mount --make-rprivate /",
+		},
 		{"hidden mounts", "2", func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" }, "✓✓?✓?", ""},
 		{"hidden mounts, and no proc", "2", func(f *facts) { f.Mounts, f.Proc = nil, procNone; f.Unknown["mounts"] = "EACCES" }, "✓✓?✗?", " mount -t proc proc /proc"},
 
@@ -324,8 +330,10 @@ NET: not yet
 	})
 	r = report{goal: &goals[2], facts: hidden, verdict: goals[2].judge(hidden), me: advice.Person{Called: "bin/"}}
 	text := r.text(80)
-	for _, line := range []string{"inside:   PID 1, others denied", "root:     root denied", "/proc:    proc denied",
-		"mounts:   mounts denied", "hostname: hostname denied", "links:    links denied", "queues:   queues denied"} {
+	for _, line := range []string{
+		"inside:   PID 1, others denied", "root:     root denied", "/proc:    proc denied",
+		"mounts:   mounts denied", "hostname: hostname denied", "links:    links denied", "queues:   queues denied",
+	} {
 		assert.Contains(t, text, "  "+line+"\n")
 	}
 	assert.True(t, strings.HasSuffix(text, `
@@ -337,8 +345,10 @@ goal of chapter 3, UTS: can't be told
 }
 
 func TestQueues(t *testing.T) {
-	for want, q := range map[string]*queues{"": nil, "none": {}, "2 of System V": {SystemV: 2},
-		"POSIX /a /b": {POSIX: []string{"/a", "/b"}}, "1 of System V, POSIX /a": {1, []string{"/a"}}} {
+	for want, q := range map[string]*queues{
+		"": nil, "none": {}, "2 of System V": {SystemV: 2},
+		"POSIX /a /b": {POSIX: []string{"/a", "/b"}}, "1 of System V, POSIX /a": {1, []string{"/a"}},
+	} {
 		assert.Equal(t, want, q.String())
 	}
 }

@@ -31,7 +31,8 @@ const (
 var (
 	marks = map[string]string{met: "✓", unmet: "✗", unknown: "?"}
 	hues  = map[string]*output.Colour{
-		met: output.Green, unmet: output.Red, unknown: output.Yellow}
+		met: output.Green, unmet: output.Red, unknown: output.Yellow,
+	}
 	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "can't be told"}
 )
 
@@ -126,8 +127,10 @@ func (f *facts) lines() (lines [][2]string) {
 		root += " (" + hosts + ")"
 	}
 	add("root", "root", root)
-	add("/proc", "proc", map[string]string{procOwn: "of its PID namespace",
-		procHost: hosts, procOther: "of another PID namespace", procNone: "none"}[f.Proc])
+	add("/proc", "proc", map[string]string{
+		procOwn:  "of its PID namespace",
+		procHost: hosts, procOther: "of another PID namespace", procNone: "none",
+	}[f.Proc])
 	add("mounts", "mounts", f.describeMounts())
 	add("hostname", "hostname", f.describeHostname())
 	add("links", "links", f.describeLinks())
