@@ -26,7 +26,9 @@ import (
 
 	"nsteps/common"
 	"nsteps/docs"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/chapter"
+	"nsteps/workshop/output"
 )
 
 // Command returns the command.
@@ -77,8 +79,8 @@ func run(c *cli.Context) error {
 	if os.Getuid() != 0 {
 		for _, ch := range chosen {
 			if ch.NeedsRoot {
-				return fmt.Errorf("chapter %s takes root, not that of a user namespace: sudo %s play %s",
-					ch.Name, common.Quote(os.Args[0]), ch.Name)
+				return fmt.Errorf("chapter %s takes root, not that of a user namespace: %s",
+					ch.Name, advice.Me().AsRoot("workshop", "play "+ch.Name))
 			}
 		}
 		return p.becomeRoot()
@@ -203,7 +205,8 @@ func list(w io.Writer, chapters []*chapter.Chapter, sections bool) error {
 			if !sections || i > 0 && len(steps(s)) == 0 {
 				continue
 			}
-			if _, err := fmt.Fprintf(w, "  %2d commands  %s\n", len(steps(s)), s.Title); err != nil {
+			commands := output.Count(len(steps(s)), "command", "commands")
+			if _, err := fmt.Fprintf(w, "  %11s  %s\n", commands, s.Title); err != nil {
 				return err
 			}
 		}
@@ -230,12 +233,12 @@ func (p *player) becomeRoot() error {
 	enter := []string{"unshare", "--user", "--map-root-user"}
 	unshare, err := exec.LookPath(enter[0])
 	if err != nil {
-		return fmt.Errorf("namespaces take root, and to become it unshare is missing, of util-linux: sudo %s play",
-			common.Quote(os.Args[0]))
+		return fmt.Errorf("namespaces take root, and to become it unshare is missing, of util-linux: %s",
+			advice.Me().AsRoot("workshop", "play"))
 	}
 	if out, err := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true").CombinedOutput(); err != nil {
-		return fmt.Errorf("namespaces take root, and a user namespace is refused (%s): sudo %s play; why, workshop doctor tells",
-			strings.TrimSpace(string(out)), common.Quote(os.Args[0]))
+		return fmt.Errorf("namespaces take root, and a user namespace is refused (%s): %s; why, workshop doctor tells",
+			strings.TrimSpace(string(out)), advice.Me().AsRoot("workshop", "play"))
 	}
 	self, err := os.Executable()
 	if err != nil {
