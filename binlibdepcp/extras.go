@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -21,12 +23,17 @@ type extras struct {
 	places   []*ldso.Place
 	notes    []string
 	problems []error
+	walked   map[string]bool // directories, by their real paths
+	full     bool            // there are maxExtras places, and one too many was found
 }
+
+// maxExtras is how many files all directories together may add.
+const maxExtras = 100_000
 
 // addExtras adds what is asked for: libraries to the closures that open them, other
 // files to the places returned.
 func addExtras(linker *ldso.Linker, closures []*ldso.Closure, with []string) *extras {
-	e := &extras{linker: linker}
+	e := &extras{linker: linker, walked: map[string]bool{}}
 	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
 	for _, c := range all(closures) {
 		e.dlopen(c, slices.Contains(with, "dlopen"))
@@ -64,16 +71,23 @@ func all(closures []*ldso.Closure) (list []*ldso.Closure) {
 	return list
 }
 
-// add adds a file, or all files below a directory, and reports whether it is there.
+// add adds a file, or all files below a directory, and reports whether it is there. A
+// directory is walked once: two links to "." in it would make paths without end.
 func (e *extras) add(name string) bool {
 	place, err := e.linker.Place(name)
+	if errors.Is(err, fs.ErrPermission) {
+		e.problems = append(e.problems, err)
+	}
 	if err != nil {
 		return false
 	}
 	if !place.Info.IsDir() {
-		e.places = append(e.places, place)
+		return e.addFile(place)
+	}
+	if e.full || e.walked[place.Real] {
 		return true
 	}
+	e.walked[place.Real] = true
 	names, err := e.linker.ReadDir(place)
 	if err != nil {
 		e.problems = append(e.problems, err)
@@ -81,6 +95,20 @@ func (e *extras) add(name string) bool {
 	for _, base := range names {
 		e.add(path.Join(name, base))
 	}
+	return true
+}
+
+func (e *extras) addFile(place *ldso.Place) bool {
+	switch {
+	case e.full:
+		return false
+	case len(e.places) == maxExtras:
+		err := fmt.Errorf("more than %d files beside the programs", maxExtras)
+		e.problems = append(e.problems, &fs.PathError{Op: "add", Path: place.Name, Err: err})
+		e.full = true
+		return false
+	}
+	e.places = append(e.places, place)
 	return true
 }
 

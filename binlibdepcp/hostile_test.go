@@ -200,6 +200,36 @@ func TestManyEntries(t *testing.T) {
 	assert.Zero(t, status, "one that can't be read has no entries, as for ld.so: %s", stderr)
 }
 
+// Links to "." in a directory of terminal descriptions make no paths without end, and a
+// directory of too many files is named.
+func TestEndlessTree(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	status, _, stderr := call(t, dir, "-q", "/bin/sh", "tree")
+	require.Zero(t, status, stderr)
+	terms := dir + "/tree/usr/share/terminfo"
+	require.NoError(t, os.MkdirAll(terms+"/x", 0o755))
+	for _, name := range []string{"/x/xterm", "/x/a", "/x/b"} {
+		require.NoError(t, os.Symlink(".", terms+name))
+	}
+	status, stdout, stderr := call(t, dir, "-l", "--root", "tree", "--with", "terminfo", "/bin/sh")
+	assert.Zero(t, status, stderr)
+	assert.NotContains(t, stdout, "xterm")
+
+	require.NoError(t, os.Mkdir(terms+"/v", 0o755))
+	require.NoError(t, os.Mkdir(terms+"/v/vt100", 0o755))
+	require.NoError(t, os.WriteFile(dir+"/0", nil, 0o644))
+	for i := range 100_001 {
+		require.NoError(t, os.Link(dir+fmt.Sprint("/", i/30_000*30_000), fmt.Sprint(terms, "/v/vt100/", i)))
+		if (i+1)%30_000 == 0 { // a file has at most 65,000 links
+			require.NoError(t, os.WriteFile(dir+fmt.Sprint("/", i+1), nil, 0o644))
+		}
+	}
+	status, _, stderr = call(t, dir, "-l", "--root", "tree", "--with", "terminfo", "/bin/sh")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, stderr, "binlibdepcp: read /usr/share/terminfo/v/vt100: more than 100000 names\n")
+}
+
 // large makes a program that takes a while to be copied, in a file system of its own.
 func large(t *testing.T) (dir string) {
 	dir = t.TempDir()

@@ -6,12 +6,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Linker finds the closures of programs in a file tree. It remembers what it has read,
@@ -371,14 +374,38 @@ func (l *Linker) Open(p *Place) (fs.File, error) {
 	return f.File, nil
 }
 
-// ReadDir returns the names in a directory, sorted.
+// ReadDir returns the names in a directory, sorted, of which there may be maxNames.
 func (l *Linker) ReadDir(p *Place) ([]string, error) {
-	entries, err := fs.ReadDir(l.tree.fsys, viewName(p.Real))
+	f, err := l.tree.fsys.Open(viewName(p.Real))
+	if err != nil {
+		return nil, pathError("open", p.Name, plain(err))
+	}
+	defer f.Close()
+	dir, ok := f.(fs.ReadDirFile)
+	if !ok {
+		return nil, pathError("read", p.Name, unix.ENOTDIR)
+	}
+	entries, err := dir.ReadDir(maxNames + 1)
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, pathError("read", p.Name, plain(err))
+	case len(entries) > maxNames:
+		return nil, pathError("read", p.Name, fmt.Errorf("more than %d names", maxNames))
+	}
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	return names, err
+	slices.Sort(names)
+	return names, nil
+}
+
+// plain takes the operation and the name of the view off an error.
+func plain(err error) error {
+	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 // ReadFile reads a regular file of up to limit bytes.

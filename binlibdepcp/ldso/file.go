@@ -21,6 +21,7 @@ const (
 	maxDirs    = 1024    // directories of a search path
 	maxNotes   = 1 << 16 // bytes of all notes
 	maxObject  = 1 << 26 // bytes of a file that is searched for strings
+	maxNames   = 100_000 // files of a directory
 )
 
 // Errors of files that can't be loaded, in the words of the dynamic linker.

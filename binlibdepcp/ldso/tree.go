@@ -174,11 +174,8 @@ func (t *tree) open(p *Place) (*source, error) {
 		return fail(ErrRegular)
 	}
 	f, err := t.fsys.Open(viewName(p.Real))
-	if failed := (*fs.PathError)(nil); errors.As(err, &failed) {
-		err = failed.Err
-	}
 	if err != nil {
-		return fail(err)
+		return fail(plain(err))
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() { // it has changed since
