@@ -21,11 +21,12 @@
 //   - A file is made complete under a temporary name beside its place, exclusively, and
 //     renamed. So a link or a FIFO in its place is replaced and not written through; a
 //     program that is being executed can be replaced (no ETXTBSY); and a run that is
-//     killed leaves no half file under a real name. The temporary name depends on nothing
-//     but the real one: the next run that writes that file removes what a killed one has
-//     left, and a lock on the root, flock(2), sees to it that it is not another run's.
+//     killed leaves no half file under a real name. The next run removes a temporary file
+//     that a killed run has left: a mark in the root directory says that there may be
+//     such files. A lock on the root directory, flock(2), ensures that the file isn't
+//     another run's.
 //
 // What a process inside can still do is to move directories about, so that a file ends in
-// another place of the jail, and to make calls fail. A crash of the machine, rather than
+// another place of the jail, to hold the lock, and to make calls fail. A crash of the machine, rather than
 // of the program, is not provided for: nothing is synced to disk.
 package jail

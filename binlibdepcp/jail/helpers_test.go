@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,12 +27,12 @@ func both(t *testing.T, test func(t *testing.T, open func(dir string) *Root, fal
 	t.Helper()
 	for name, fallback := range map[string]bool{"openat2": false, "os.Root": true} {
 		t.Run(name, func(t *testing.T) {
-			calls := calls{unix.Openat2, unix.Renameat2}
+			calls := systemCalls
 			if fallback {
 				calls.openat2 = noOpenat2
 			}
 			test(t, func(dir string) *Root {
-				r, err := open(dir, calls)
+				r, err := open(dir, calls, nil)
 				require.NoError(t, err)
 				t.Cleanup(func() { r.Close() })
 				if !fallback && r.fallback != nil {
@@ -65,12 +66,19 @@ func source(t *testing.T, content string, mode fs.FileMode) *os.File {
 	return openFile(t, name)
 }
 
-// bigSource is a file of so many MiB, all of them a hole.
-func bigSource(t *testing.T, mib int64) *os.File {
-	t.Helper()
-	src := source(t, "", 0o644)
-	require.NoError(t, os.Truncate(src.Name(), mib<<20))
-	return src
+// slowly returns the system calls of this machine with a copier before the others. It calls
+// a function once, in the middle of the first copying: a file is there under its temporary
+// name, and half its content isn't.
+func slowly(during func()) calls {
+	var once sync.Once
+	half := func(dst, src, n int) (int, error) {
+		copied, err := unix.Sendfile(dst, src, nil, max(n/2, 1))
+		once.Do(during)
+		return copied, err
+	}
+	slow := systemCalls
+	slow.copiers = append([]copier{half}, slow.copiers...)
+	return slow
 }
 
 func openFile(t *testing.T, name string) *os.File {

@@ -26,16 +26,6 @@ func (r *Root) Lstat(name string) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// Readlink returns the target of a symbolic link as it stands there. The error is EINVAL
-// if the name is no link.
-func (r *Root) Readlink(name string) (target string, err error) {
-	err = r.at("readlink", name, func(dir int, last string) (err error) {
-		target, err = readlink(dir, last)
-		return err
-	})
-	return target, err
-}
-
 // ReadFile returns the content of a regular file of at most limit bytes: the error is
 // EFBIG if it has more, and ErrNotRegular if it is no such file.
 func (r *Root) ReadFile(name string, limit int64) (data []byte, err error) {

@@ -49,6 +49,9 @@ type Root struct {
 	fallback *os.Root // nil where there is openat2
 	calls    calls
 	stop     atomic.Bool
+	noUID    int  // what stat(2) shows for owners that have no ID here, or -1,
+	noGID    int  // and for groups
+	marked   bool // Begin has set its mark
 
 	using  sync.RWMutex // held for reading by every operation, for writing by Close
 	closed bool
@@ -65,37 +68,46 @@ type Root struct {
 type calls struct {
 	openat2   func(dir int, name string, how *unix.OpenHow) (int, error)
 	renameat2 func(oldDir int, old string, newDir int, name string, flags uint) error
+	copiers   []copier
 }
+
+var systemCalls = calls{unix.Openat2, unix.Renameat2, copiers}
 
 // Open opens an existing directory as a jail and locks it, by flock(2), until Close; on a
 // file system without such locks, as some network ones, it goes on without. Symbolic
 // links on the way to the directory are followed: it is the caller's word. The error is
 // ErrBusy if another run has the lock, and an errno such as EACCES or EROFS if the
 // directory can't be written to.
-func Open(dir string) (*Root, error) { return open(dir, calls{unix.Openat2, unix.Renameat2}) }
+func Open(dir string) (*Root, error) { return open(dir, systemCalls, nil) }
 
-func open(dir string, calls calls) (*Root, error) {
+// Wait is like Open, but if another run has the lock, Wait calls busy and waits for the
+// lock. The lock is on the directory itself: no file in it is opened for that. A process in
+// the jail can take the lock too, and keep the caller waiting.
+func Wait(dir string, busy func()) (*Root, error) { return open(dir, systemCalls, busy) }
+
+func open(dir string, calls calls, busy func()) (*Root, error) {
 	handle, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	r := &Root{name: dir, handle: handle, calls: calls,
+		noUID: overflow("uid"), noGID: overflow("gid"),
 		dirs: map[string]int{"": handle}, busy: map[string]bool{}}
 	r.freed = sync.NewCond(&r.mu)
-	if err := r.prepare(); err != nil {
+	if err := r.prepare(busy); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Root) prepare() error {
+func (r *Root) prepare(busy func()) error {
 	err := unix.Faccessat(r.handle, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err != nil {
 		return r.failed("write to", "", err)
 	}
-	if unix.Flock(r.handle, unix.LOCK_EX|unix.LOCK_NB) == unix.EWOULDBLOCK {
-		return r.failed("lock", "", ErrBusy)
+	if err := r.lock(busy); err != nil {
+		return r.failed("lock", "", err)
 	}
 	fd, err := r.open("", unix.O_PATH|unix.O_DIRECTORY)
 	if err == nil {
@@ -117,6 +129,30 @@ func (r *Root) prepare() error {
 	return nil
 }
 
+// lock takes the lock, unless the file system has no locks.
+func (r *Root) lock(busy func()) error {
+	if unix.Flock(r.handle, unix.LOCK_EX|unix.LOCK_NB) != unix.EWOULDBLOCK {
+		return nil
+	}
+	if busy == nil {
+		return ErrBusy
+	}
+	busy()
+	for {
+		if err := unix.Flock(r.handle, unix.LOCK_EX); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// MountFlags returns the flags of the mount that the jail's directory is on, such as
+// unix.ST_NOEXEC (statvfs(3)).
+func (r *Root) MountFlags() (int64, error) {
+	var st unix.Statfs_t
+	err := unix.Fstatfs(r.handle, &st)
+	return st.Flags, r.failed("statfs", "", err)
+}
+
 // Stop makes every further operation, and soon each that is under way, fail with
 // ErrStopped. It doesn't wait: Close does.
 func (r *Root) Stop() { r.stop.Store(true) }
@@ -129,6 +165,9 @@ func (r *Root) Close() error {
 		return r.failed("close", "", fs.ErrClosed)
 	}
 	r.closed = true
+	if r.marked {
+		unix.Unlinkat(r.handle, prefix, 0)
+	}
 	for _, fd := range r.opened {
 		unix.Close(fd)
 	}
