@@ -9,25 +9,26 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/sys/unix"
 
 	"nsteps/binlibdepcp/ldso"
 	"nsteps/common"
 )
 
-// many is how many files have a progress bar on a terminal.
+// many is how many files have their progress shown on a terminal.
 const many = 100
 
-// An output prints to stdout, and shows how far the copying is where that is a terminal.
+// An output prints to stdout, and shows on stderr how far the copying is, if that is a
+// terminal.
 type output struct {
 	w     *bufio.Writer
 	quiet bool // no line a file
-	all   *mpb.Progress
-	bar   *mpb.Bar
+
+	total, done int       // files; total is 0 where no progress is shown
+	shown       time.Time // when the progress was shown last
 }
 
 // begin starts the report on the copying of n files.
@@ -36,13 +37,10 @@ func (o *output) begin(n int) {
 		return
 	}
 	fmt.Fprint(o.w, "Copying ...\n\n")
-	if n < many || !isTerminal(os.Stdout) {
-		return
+	if n >= many && isTerminal(os.Stderr) {
+		o.total = n
+		o.progress()
 	}
-	o.w.Flush()
-	o.all = mpb.New(mpb.WithOutput(os.Stdout), mpb.WithWidth(60))
-	o.bar = o.all.AddBar(int64(n), mpb.BarRemoveOnComplete(),
-		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d files")))
 }
 
 // line prints what became of a file.
@@ -50,13 +48,26 @@ func (o *output) line(name, status string) {
 	if o.quiet {
 		return
 	}
-	text := fmt.Sprintf("%25s : %s\n", common.Printable(name), status)
-	if o.bar == nil {
-		_, _ = o.w.WriteString(text)
-		return
+	fmt.Fprintf(o.w, "%25s : %s\n", common.Printable(name), status)
+	o.done++
+	if o.total > 0 && time.Since(o.shown) > 100*time.Millisecond {
+		o.progress()
 	}
-	_, _ = o.all.Write([]byte(text)) // above the bar
-	o.bar.Increment()
+}
+
+// progress prints the lines that have come together, and then the progress. Both may be on
+// one terminal, so the progress goes before the next lines come.
+func (o *output) progress() {
+	o.clear()
+	o.w.Flush()
+	fmt.Fprintf(os.Stderr, "%d / %d files", min(o.done, o.total), o.total)
+	o.shown = time.Now()
+}
+
+func (o *output) clear() {
+	if !o.shown.IsZero() {
+		fmt.Fprintf(os.Stderr, "\r%30s\r", "")
+	}
 }
 
 // end ends the report.
@@ -64,10 +75,7 @@ func (o *output) end(ok bool) {
 	if o.quiet {
 		return
 	}
-	if o.bar != nil {
-		o.bar.Abort(true) // if it isn't complete
-		o.all.Wait()
-	}
+	o.clear()
 	if ok {
 		fmt.Fprint(o.w, "\n...... Done\n")
 	} else {
