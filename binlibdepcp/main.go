@@ -14,7 +14,7 @@
 //	-n, --no-clobber         never replace what is there
 //	-l, --list               print the paths that are needed, copy nothing
 //	    --tree               print who needs what, and how it is found, copy nothing
-//	    --json               print as JSON
+//	    --json               print as JSON; of one binary without a directory, copy nothing
 //	    --root dir           take all from the tree in dir; paths start there
 //	    --with what          bring what no header names: nss, gconv, terminfo, dlopen (commas between)
 //	    --library-path dirs  search as with LD_LIBRARY_PATH=dirs, colons between them
@@ -62,7 +62,7 @@ func main() {
 			&cli.BoolFlag{Name: "l", Aliases: []string{"list"},
 				Usage: "print the paths that are needed, copy nothing"},
 			&cli.BoolFlag{Name: "tree", Usage: "print who needs what, and how it is found, copy nothing"},
-			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON; of one binary without a directory, copy nothing"},
 			&cli.StringFlag{Name: "root", Usage: "take all from the tree in `dir`; paths start there"},
 			&cli.StringSliceFlag{Name: "with",
 				Usage: "bring `what` no header names: nss, gconv, terminfo, dlopen (commas between)"},
@@ -76,7 +76,7 @@ func main() {
 	os.Exit(report(app.Run(os.Args)))
 }
 
-// report prints an error, with what mends it, and returns the exit status.
+// report prints an error, with what fixes it, and returns the exit status.
 func report(err error) int {
 	var usage *common.UsageError
 	switch {
@@ -120,47 +120,75 @@ func flatten(err error) (all []error) {
 	return all
 }
 
-// hint returns lines on what mends an error.
-func hint(err error) (lines []string) {
+// hint returns lines on what fixes an error.
+func hint(err error) []string {
 	var missing *ldso.NotFound
 	var failed *fs.PathError
+	onPath := errors.As(err, &failed)
 	switch {
-	case errors.As(err, &missing) && strings.HasSuffix(missing.Name, "\r"):
-		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + common.Quote(missing.By)}
-	case errors.As(err, &missing) && missing.Err == nil:
-		mend := "install what has it, or say where it is: --library-path DIRECTORY"
-		for _, s := range missing.Searched {
-			lines = append(lines, "looked in "+s.String())
-			if s.Rule == "PATH" {
-				mend = "install what has it"
-			}
-		}
-		return append(lines, mend)
+	case errors.As(err, &missing):
+		return missingHint(missing)
 	case errors.Is(err, errCommand):
 		return []string{"what is elsewhere takes its path; what a shell provides comes with the shell"}
-	case errors.As(err, &missing): // the error says why it won't do
-		return nil
 	case errors.Is(err, ldso.ErrRegular):
 		return []string{"programs come first, the directory to copy to comes last"}
 	case errors.Is(err, jail.ErrStopped):
 		return []string{"the same command completes it"}
 	case errors.Is(err, unix.ENOSPC):
 		return []string{"when there is room, the same command completes it"}
-	case errors.As(err, &failed) && failed.Op == "open" && failed.Err == unix.ENOTDIR:
+	case onPath && failed.Op == "open" && failed.Err == unix.ENOTDIR:
 		return []string{"the last argument is the directory to copy to"}
-	case !errors.As(err, &failed) || failed.Err != unix.EACCES && failed.Err != unix.EPERM:
-		return nil
-	case failed.Op == "open" || failed.Op == "read":
-		return []string{"it takes its owner, or root, to read it"}
+	case onPath && (failed.Err == unix.EACCES || failed.Err == unix.EPERM):
+		return []string{refusedHint(failed.Op)}
 	}
-	return []string{"take a directory of your own, or be its owner, or root"}
+	return nil
 }
+
+// missingHint returns lines on what fixes that a library isn't found.
+func missingHint(missing *ldso.NotFound) (lines []string) {
+	switch {
+	case strings.HasSuffix(missing.Name, "\r"):
+		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + common.Quote(missing.By)}
+	case errors.Is(missing.Err, unix.EACCES):
+		return []string{refusedHint("open")}
+	case missing.Err != nil: // the error says why it won't do
+		return nil
+	}
+	fix := "install what has it, or say where it is: --library-path DIRECTORY"
+	for _, s := range missing.Searched {
+		lines = append(lines, "looked in "+s.String())
+		switch {
+		case s.Rule == "PATH":
+			fix = "install what has it"
+		case errors.Is(s.Err, unix.ENOENT):
+			fix += "; ldconfig makes " + s.Rule + ", and ldconfig -r DIRECTORY makes it in another tree"
+		}
+	}
+	return append(lines, fix)
+}
+
+// refusedHint returns a line on what fixes that an operation isn't permitted.
+func refusedHint(op string) string {
+	switch {
+	case os.Geteuid() == 0:
+		return "root is refused too: lsattr -d shows an i for what chattr +i made immutable; " +
+			"in a container or user namespace, be root outside"
+	case op == "open" || op == "read":
+		return "it takes its owner, or root, to read it"
+	}
+	return "take a directory of your own, or be its owner, or root"
+}
+
+// An outputError is the error of what can't be printed.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "write the output: " + e.err.Error() }
 
 func run(c *cli.Context) error {
 	if c.Bool("help") {
 		return cli.ShowAppHelp(c)
 	}
-	listing := c.Bool("list") || c.Bool("tree")
+	listing := c.Bool("list") || c.Bool("tree") || c.Bool("json") && c.NArg() == 1
 	binaries, directory := c.Args().Slice(), ""
 	if !listing && len(binaries) > 0 {
 		binaries, directory = binaries[:len(binaries)-1], binaries[len(binaries)-1]
@@ -194,13 +222,13 @@ func run(c *cli.Context) error {
 		out.list(p)
 	}
 	if flushed := out.w.Flush(); flushed != nil {
-		err = errors.Join(err, fmt.Errorf("write the output: %w", errors.Unwrap(flushed)))
+		err = errors.Join(err, &outputError{errors.Unwrap(flushed)})
 	}
 	for _, note := range p.notes {
 		if c.Bool("quiet") {
 			break
 		}
-		fmt.Fprintf(os.Stderr, "binlibdepcp: note: %s\n", common.Printable(note))
+		fmt.Fprintf(os.Stderr, "binlibdepcp: note: %s\n", short(common.Printable(note)))
 	}
 	return errors.Join(append(slices.Clone(p.problems), err)...)
 }

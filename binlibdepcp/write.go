@@ -19,6 +19,7 @@ import (
 
 	"nsteps/binlibdepcp/jail"
 	"nsteps/binlibdepcp/ldso"
+	"nsteps/common"
 )
 
 // The states of a file, as they are printed.
@@ -35,9 +36,13 @@ type writer struct {
 	root   *jail.Root
 	out    *output
 
+	nosuid  bool // the jail's mount ignores set-user-ID and file capabilities
+	noLinks bool // the jail's file system has no symbolic links
+
 	mu      sync.Mutex
 	errs    []error             // what could not be written
-	dropped map[string][]string // what copies lack, as setuid, and which
+	dropped map[string][]string // what copies lack, such as setuid, and which
+	ignored []string            // the copies whose set-user-ID or capabilities nosuid ignores
 	stopped atomic.Bool         // nothing more is to be tried
 }
 
@@ -46,13 +51,20 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *
 	if err := makeTarget(directory); err != nil {
 		return err
 	}
-	root, err := jail.Open(directory)
+	root, err := jail.Wait(directory, func() {
+		fmt.Fprintf(os.Stderr, "binlibdepcp: another run is working in %s: waiting for its end\n",
+			common.Printable(directory))
+	})
 	if err != nil {
 		return err
 	}
 	root.NoClobber = noClobber
 	w := &writer{plan: p, linker: linker, root: root, out: out, dropped: map[string][]string{}}
 	interrupted := w.catchSignals(directory)
+	if err := root.Begin(); err != nil {
+		p.note(fmt.Sprintf("an earlier run was killed, and its temporary files may still be there: %v", err))
+	}
+	w.lookAtMount(directory)
 
 	out.begin(len(p.files))
 	w.makeDirs()
@@ -65,11 +77,35 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *
 	err = root.Close()
 	interrupted()
 	out.end(len(w.errs) == 0 && len(p.problems) == 0)
+	w.noteLosses(directory)
+	return errors.Join(append(w.errs, err)...)
+}
+
+// lookAtMount notes what the mount that the jail lies on forbids.
+func (w *writer) lookAtMount(directory string) {
+	flags, err := w.root.MountFlags()
+	if err == nil && flags&unix.ST_NOEXEC != 0 {
+		w.note(fmt.Sprintf("%s is on a file system that is mounted noexec, so no program in it can be executed: "+
+			`mount -o remount,exec "$(findmnt -no TARGET -T %s)"`, directory, common.Quote(directory)))
+	}
+	w.nosuid = err == nil && flags&unix.ST_NOSUID != 0
+}
+
+// noteLosses notes what the host's files have and the copies have not.
+func (w *writer) noteLosses(directory string) {
 	for _, what := range slices.Sorted(maps.Keys(w.dropped)) {
 		slices.Sort(w.dropped[what])
-		p.note(fmt.Sprintf("without %s, which only the host's root can give: %s", what, strings.Join(w.dropped[what], ", ")))
+		w.note(fmt.Sprintf("without %s, which only the host's root can give: %s",
+			what, strings.Join(w.dropped[what], ", ")))
 	}
-	return errors.Join(append(w.errs, err)...)
+	if w.ignored != nil {
+		slices.Sort(w.ignored)
+		w.note(fmt.Sprintf("%s is on a file system that is mounted nosuid, which ignores set-user-ID "+
+			"and file capabilities: %s", directory, strings.Join(w.ignored, ", ")))
+	}
+	if w.noLinks {
+		w.note(fmt.Sprintf("the file system of %s has no symbolic links: copies are in their places", directory))
+	}
 }
 
 // makeTarget makes the directory to copy to, unless it is there.
@@ -195,7 +231,18 @@ func (w *writer) copyTo(f *file, name string) error {
 			w.dropped[what] = append(w.dropped[what], f.base())
 		}
 	}
+	if w.nosuid && dropped == nil && hasPrivileges(src.(*os.File)) && !slices.Contains(w.ignored, f.base()) {
+		w.ignored = append(w.ignored, f.base())
+	}
 	return err
+}
+
+// hasPrivileges reports whether a program runs with more rights than its caller's.
+func hasPrivileges(f *os.File) bool {
+	var st unix.Stat_t
+	err := unix.Fstat(int(f.Fd()), &st)
+	n, _ := unix.Fgetxattr(int(f.Fd()), "security.capability", nil)
+	return n > 0 || err == nil && st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0
 }
 
 // makeLinks makes the symbolic links that paths lead through. Where the jail has a
@@ -208,10 +255,20 @@ func (w *writer) makeLinks() {
 		if stat, err := w.root.Stat(link.Name); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR {
 			continue
 		}
-		if err := w.root.Symlink(link.Target, link.Name); err != nil && !errors.Is(err, fs.ErrExist) {
+		err := w.root.Symlink(link.Target, link.Name)
+		switch {
+		case err == nil || errors.Is(err, fs.ErrExist):
+		case hasNoLinks(err): // nameFiles makes copies, and fails if EPERM has another cause
+			w.noLinks = true
+		default:
 			w.fail(err)
 		}
 	}
+}
+
+// hasNoLinks reports whether a file system has no links, such as vfat: symlink(2), link(2).
+func hasNoLinks(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
 }
 
 // nameFiles sees to it that each path leads to its file in the jail too. Where it doesn't
@@ -241,23 +298,29 @@ func (w *writer) nameFile(f *file) error {
 	}
 	for _, place := range f.places {
 		for _, name := range []string{place.Real, place.Name} {
-			if name == first {
-				continue
-			}
-			got, err := w.root.Stat(name)
-			if err == nil && got.Dev == want.Dev && got.Ino == want.Ino {
-				continue
-			}
-			err = w.root.Link(first, name)
-			if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EPERM) { // a mount, or vfat
-				err = w.copyTo(f, name)
-			}
-			if err != nil && !errors.Is(err, fs.ErrExist) {
+			if err := w.lead(name, f, &want); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// lead sees to it that a name leads to a file, which want was found of.
+func (w *writer) lead(name string, f *file, want *unix.Stat_t) error {
+	first := f.places[0].Real
+	got, err := w.root.Stat(name)
+	if name == first || err == nil && got.Dev == want.Dev && got.Ino == want.Ino {
+		return nil
+	}
+	err = w.root.Link(first, name)
+	if errors.Is(err, unix.EXDEV) || hasNoLinks(err) { // a mount in the jail, or vfat
+		err = w.copyTo(f, name)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 // writeCache writes an ld.so.cache that lists what is in the jail: of the entries of the
@@ -267,27 +330,19 @@ func (w *writer) writeCache(name string) {
 	if w.stopped.Load() {
 		return
 	}
-	var old ldso.Cache
-	if b, err := w.root.ReadFile(name, 64<<20); err == nil {
-		old, _ = ldso.ParseCache(b)
+	host, _ := w.linker.Cache(name) // the search has told why it can't be read
+	old, err := w.readCache(name)
+	if err != nil {
+		w.fail(fmt.Errorf("the jail's list of libraries: %w; remove it", err))
+		return
 	}
-	isThere := func(file string) bool {
-		stat, err := w.root.Stat(file)
-		return err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG
-	}
-	var kept ldso.Cache
-	seen := map[ldso.CacheEntry]bool{}
-	for _, entry := range append(w.linker.Cache(name).Kept(isThere, w.linker.CPU), old...) {
-		if isThere(entry.Path) && !seen[entry] {
-			seen[entry] = true
-			kept = append(kept, entry)
-		}
-	}
+	isThere := w.isThere()
+	kept := present(append(host.Kept(isThere, w.linker.CPU), old...), isThere)
 	if kept == nil {
 		return
 	}
 	status := copied
-	err := w.root.WriteFile(name, kept.Bytes(w.order), 0o644)
+	err = w.root.WriteFile(name, kept.Bytes(w.order), 0o644)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		status = skipped
@@ -298,6 +353,49 @@ func (w *writer) writeCache(name string) {
 	}
 	w.out.line(path.Base(name), status)
 	w.written = append(w.written, jsonFile{Path: name, Status: strings.Trim(status, "[]")})
+}
+
+// readCache returns the entries that an ld.so.cache in the jail has. One that the dynamic
+// linker can't read has none.
+func (w *writer) readCache(name string) (ldso.Cache, error) {
+	b, err := w.root.ReadFile(name, ldso.MaxCache)
+	switch {
+	case errors.Is(err, unix.EFBIG):
+		return nil, err
+	case err != nil:
+		return nil, nil
+	}
+	cache, err := ldso.ParseCache(b)
+	if errors.Is(err, ldso.ErrLimit) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return cache, nil
+}
+
+// isThere returns a function that reports whether a file is in the jail. It looks once.
+func (w *writer) isThere() func(file string) bool {
+	there := map[string]bool{}
+	return func(file string) bool {
+		is, known := there[file]
+		if !known {
+			stat, err := w.root.Stat(file)
+			is = err == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG
+			there[file] = is
+		}
+		return is
+	}
+}
+
+// present returns the entries whose files are there, each once.
+func present(all ldso.Cache, isThere func(file string) bool) (kept ldso.Cache) {
+	seen := map[ldso.CacheEntry]bool{}
+	for _, entry := range all {
+		if !seen[entry] && isThere(entry.Path) {
+			seen[entry] = true
+			kept = append(kept, entry)
+		}
+	}
+	return kept
 }
 
 // failUnlisted tells which libraries the dynamic linker won't find in the jail, because an

@@ -824,7 +824,7 @@ func TestRead(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, data)
 		_, err = r.ReadFile("etc/link", 4)
-		assert.EqualError(t, err, "read "+dir+"/etc/link: file too large")
+		assert.EqualError(t, err, "read "+dir+"/etc/link: file too large: more than 4 bytes")
 		for _, name := range []string{"etc/dir", "etc/fifo", "/", ""} {
 			_, err = r.ReadFile(name, 100)
 			assert.ErrorIs(t, err, ErrNotRegular, name)

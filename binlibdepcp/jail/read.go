@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"fmt"
 	"io"
 	"os"
 
@@ -52,7 +53,8 @@ func (r *Root) ReadFile(name string, limit int64) (data []byte, err error) {
 		}
 		data, err = io.ReadAll(io.LimitReader(f, limit+1))
 		if err == nil && int64(len(data)) > limit {
-			data, err = nil, unix.EFBIG
+			data = nil
+			return fmt.Errorf("%w: more than %d bytes", unix.EFBIG, limit)
 		}
 		return plain(err)
 	})

@@ -43,6 +43,9 @@ type Cache []CacheEntry
 
 // ParseCache reads an ld.so.cache of either byte order.
 func ParseCache(b []byte) (Cache, error) {
+	if len(b) > MaxCache {
+		return nil, limitError(MaxCache, "bytes")
+	}
 	r, err := newCacheReader(b)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,7 @@ type cacheReader struct {
 	texts   string   // the part that counts: the strings are in it
 	file    string   // the whole file: the names of subdirectories are in it,
 	hwcaps  []uint32 // at these offsets
+	total   int      // bytes of all strings, of which many may be the same bytes of the file
 }
 
 func newCacheReader(file []byte) (*cacheReader, error) {
@@ -127,10 +131,10 @@ func maxCacheEntries(b []byte) uint64 { return uint64(len(b)-cacheHeader) / cach
 
 func (r *cacheReader) entry(raw []byte) (e CacheEntry, err error) {
 	e.Flags = int32(r.order.Uint32(raw))
-	if e.Name, err = cacheText(r.texts, r.order.Uint32(raw[4:])); err != nil {
+	if e.Name, err = r.text(r.texts, r.order.Uint32(raw[4:])); err != nil {
 		return e, err
 	}
-	if e.Path, err = cacheText(r.texts, r.order.Uint32(raw[8:])); err != nil {
+	if e.Path, err = r.text(r.texts, r.order.Uint32(raw[8:])); err != nil {
 		return e, err
 	}
 	hwcap := r.order.Uint64(raw[16:])
@@ -142,12 +146,12 @@ func (r *cacheReader) entry(raw []byte) (e CacheEntry, err error) {
 	if index >= uint64(len(r.hwcaps)) {
 		return e, fmt.Errorf("subdirectory %d of %d", index, len(r.hwcaps))
 	}
-	e.HWCap, err = cacheText(r.file, r.hwcaps[index])
+	e.HWCap, err = r.text(r.file, r.hwcaps[index])
 	return e, err
 }
 
-// cacheText returns the string at an offset.
-func cacheText(texts string, offset uint32) (string, error) {
+// text returns the string at an offset.
+func (r *cacheReader) text(texts string, offset uint32) (string, error) {
 	if uint64(offset) >= uint64(len(texts)) {
 		return "", fmt.Errorf("string at %d of %d bytes", offset, len(texts))
 	}
@@ -155,6 +159,9 @@ func cacheText(texts string, offset uint32) (string, error) {
 	s, _, ok := strings.Cut(rest[:min(len(rest), 4097)], "\x00")
 	if !ok {
 		return "", errors.New("string without an end")
+	}
+	if r.total += len(s); r.total > 2*MaxCache {
+		return "", limitError(2*MaxCache, "bytes of names and paths")
 	}
 	return s, nil
 }
@@ -182,6 +189,9 @@ func parseHWCaps(file []byte, offset uint32, order binary.ByteOrder) ([]uint32, 
 		if start+size > uint64(len(file)) {
 			return nil, fmt.Errorf("extension of %d bytes: %w", size, ErrShort)
 		}
+		if size/4 > maxHWCaps {
+			return nil, limitError(maxHWCaps, "glibc-hwcaps subdirectories")
+		}
 		offsets := make([]uint32, size/4)
 		for j := range offsets {
 			offsets[j] = order.Uint32(file[start+4*uint64(j):])
@@ -191,10 +201,15 @@ func parseHWCaps(file []byte, offset uint32, order binary.ByteOrder) ([]uint32, 
 	return nil, nil
 }
 
-// Lookup returns the file of a library for an ABI: the best one for the CPU, the first
-// one in the cache else. It searches as the dynamic linker does, search_cache() of
-// elf/dl-cache.c: what compares as equal is what is looked for.
+// Lookup returns the file of a library for an ABI: the best one for the CPU, or else the
+// first one in the cache.
 func (c Cache) Lookup(name string, flags int32, cpu CPU) (path string, ok bool) {
+	return c.equal(name, flags).best(flags, cpu)
+}
+
+// equal returns the entries of a name. It searches as the dynamic linker does,
+// search_cache() of elf/dl-cache.c: what compares as equal is what is looked for.
+func (c Cache) equal(name string, flags int32) Cache {
 	signed := signedChar(flags)
 	left, right := 0, len(c)-1
 	for left <= right {
@@ -205,23 +220,24 @@ func (c Cache) Lookup(name string, flags int32, cpu CPU) (path string, ok bool) 
 		case order > 0:
 			right = i - 1
 		default:
-			for i > 0 && compareNames(name, c[i-1].Name, signed) == 0 {
-				i--
+			first, last := i, i
+			for first > 0 && compareNames(name, c[first-1].Name, signed) == 0 {
+				first--
 			}
-			return c[i:].first(name, flags, cpu)
+			for last < len(c) && compareNames(name, c[last].Name, signed) == 0 {
+				last++
+			}
+			return c[first:last]
 		}
 	}
-	return "", false
+	return nil
 }
 
-// first returns the best of the entries of a name, with which the cache begins. Those in
-// subdirectories of glibc-hwcaps come first.
-func (c Cache) first(name string, flags int32, cpu CPU) (path string, ok bool) {
+// best returns the best of the entries of a name. Those in subdirectories of glibc-hwcaps
+// come first.
+func (c Cache) best(flags int32, cpu CPU) (path string, ok bool) {
 	best := len(cpu.HWCaps)
 	for _, e := range c {
-		if compareNames(name, e.Name, signedChar(flags)) != 0 {
-			break
-		}
 		switch rank := slices.Index(cpu.HWCaps, e.HWCap); {
 		case !fitsFlags(e.Flags, flags) || e.legacy&^cpu.legacy != 0:
 		case e.HWCap == "" && !ok:
@@ -257,10 +273,10 @@ func (c Cache) keptOfName(isThere func(path string) bool, cpu CPU) (kept Cache) 
 	for _, e := range c {
 		lacks, known := lacking[e.Flags]
 		if !known && len(lacking) < len(abis) { // a file may make up flags
-			path, ok := c.first(e.Name, e.Flags, CPU{})
+			path, ok := c.best(e.Flags, CPU{})
 			lacks = ok && !isThere(path)
 			if e.Flags == flagsX8664 { // others have no variants here
-				path, ok = c.first(e.Name, e.Flags, cpu)
+				path, ok = c.best(e.Flags, cpu)
 				lacks = lacks || ok && !isThere(path)
 			}
 			lacking[e.Flags] = lacks

@@ -28,8 +28,8 @@ type Linker struct {
 	head         [headSize]byte // of the file that is being read
 	files        map[string]*opened
 	parsed       map[Inode]*opened
-	dirs         map[string]bool // whether a path leads to a directory
-	caches       map[string]Cache
+	dirs         map[string]error // why a path leads to no directory, or nil
+	caches       map[string]cacheFile
 	interpreters map[string]Interpreter
 	libcs        map[Inode]Libc
 }
@@ -42,8 +42,8 @@ func New(view fs.ReadLinkFS, dir string) *Linker {
 		tree:         tree{fsys: view, dir: dir, entries: map[string]entry{}},
 		files:        map[string]*opened{},
 		parsed:       map[Inode]*opened{},
-		dirs:         map[string]bool{},
-		caches:       map[string]Cache{},
+		dirs:         map[string]error{},
+		caches:       map[string]cacheFile{},
 		interpreters: map[string]Interpreter{},
 		libcs:        map[Inode]Libc{},
 	}
@@ -104,12 +104,22 @@ func (l *Linker) Preload(names []string) {
 	}
 }
 
+// A cacheFile is what was read of an ld.so.cache.
+type cacheFile struct {
+	entries Cache
+	err     error
+}
+
 // cache reads an ld.so.cache. One that can't be read has no entries, as for ld.so.
-func (l *Linker) cache(name string) Cache {
+func (l *Linker) cache(name string) cacheFile {
 	c, ok := l.caches[name]
 	if !ok {
-		if b, err := l.tree.read(name, 64<<20); err == nil {
-			c, _ = ParseCache(b)
+		var b []byte
+		if b, c.err = l.tree.read(name, MaxCache); c.err == nil {
+			c.entries, c.err = ParseCache(b)
+		}
+		if c.err != nil {
+			c.err = pathError("read", name, c.err)
 		}
 		l.caches[name] = c
 	}
@@ -167,8 +177,11 @@ type Closure struct {
 	Problems []error // what was not found; as a rule a NotFound
 
 	linker      *Linker
-	interp      *Object     // the dynamic linker, nil where there is none
-	interpreter Interpreter // and what it says of itself
+	begun       int             // the linker's work before this program
+	said        map[string]bool // warnings and problems, each once
+	denied      error           // of a file that the present search may not open
+	interp      *Object         // the dynamic linker, nil where there is none
+	interpreter Interpreter     // and what it says of itself
 	muslPath    Source
 
 	main   *space            // what the program loads,
@@ -225,16 +238,10 @@ func pathError(op, name string, err error) error {
 
 func (l *Linker) closure(found *opened) *Closure {
 	o := &Object{Place: *found.place, File: found.file}
-	c := &Closure{linker: l, Program: o, Objects: []*Object{o}}
+	c := &Closure{linker: l, begun: l.tree.work, said: map[string]bool{},
+		Program: o, Objects: []*Object{o}}
 	c.main = c.newSpace(o)
 	return c
-}
-
-func (c *Closure) warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(c.Warnings, text) {
-		c.Warnings = append(c.Warnings, text)
-	}
 }
 
 // loadInterpreter finds the dynamic linker, which the kernel loads together with the
@@ -264,8 +271,11 @@ func (c *Closure) loadInterpreter() {
 	c.interp = c.main.add(found, name, rule, c.Program)
 	in, ok := c.linker.interpreters[found.place.Real]
 	if !ok {
-		if b, err := c.linker.tree.read(found.place.Real, maxObject); err == nil {
+		b, err := c.linker.tree.read(found.place.Real, maxObject)
+		if err == nil {
 			in = ParseInterpreter(b)
+		} else {
+			c.fail(err)
 		}
 		c.linker.interpreters[found.place.Real] = in
 	}
@@ -329,10 +339,16 @@ func (c *Closure) warnOrigin() {
 // Dlopen adds what dlopen(3) of a name loads if an object calls it. It adds nothing if
 // something is missing.
 func (c *Closure) Dlopen(name string, by *Object) (*Object, error) {
+	if c.exceeded() {
+		return nil, c.limit()
+	}
 	n, problems := len(c.main.objects), len(c.Problems)
 	o, err := c.main.dlopen(name, by)
 	if len(c.Problems) > problems {
 		err = c.Problems[problems]
+		for _, forgotten := range c.Problems[problems:] {
+			delete(c.said, forgotten.Error())
+		}
 		c.Problems = c.Problems[:problems]
 		c.main.forget(n)
 	}
@@ -359,7 +375,10 @@ func (c *Closure) Find(name string) *Object { return c.main.loaded(name) }
 func (c *Closure) Interpreter() Interpreter { return c.interpreter }
 
 // Cache returns the entries of an ld.so.cache, none if it can't be read.
-func (l *Linker) Cache(name string) Cache { return l.cache(name) }
+func (l *Linker) Cache(name string) (Cache, error) {
+	c := l.cache(name)
+	return c.entries, c.err
+}
 
 // Place resolves a path.
 func (l *Linker) Place(name string) (*Place, error) { return l.tree.walk(name) }

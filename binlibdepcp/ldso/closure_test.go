@@ -520,7 +520,7 @@ func TestNotFound(t *testing.T) {
 	require.NoError(t, err)
 	var missing *NotFound
 	require.True(t, errors.As(c.Problems[0], &missing))
-	assert.Equal(t, "[RUNPATH of /bin/app: /r, /bin /etc/ld.so.cache system directories: /lib64, /usr/lib64]", fmt.Sprint(missing.Searched))
+	assert.Equal(t, "[RUNPATH of /bin/app: /r, /bin /etc/ld.so.cache: no such file or directory system directories: /lib64, /usr/lib64]", fmt.Sprint(missing.Searched))
 	assert.Equal(t, []string{"/bin/app has $ORIGIN in a search path or name: that needs /proc in a jail"}, c.Warnings)
 }
 

@@ -242,7 +242,7 @@ func TestParseFileLies(t *testing.T) {
 		"dynamic cut":      {change(func(b []byte) { le.PutUint64(phdr(b, 2)[40:], 16) }), "doesn't end in DT_NULL"},
 		"string far away":  {change(func(b []byte) { le.PutUint64(b[dynamic+8:], 1<<40) }), "string at 1099511627776 of a table of"},
 		"table nowhere":    {change(func(b []byte) { le.PutUint64(b[dynamic+16+8:], 1<<40) }), "no segment holds the address"},
-		"a long string":    {elfSpec{needed: []string{string(bytes.Repeat([]byte("x"), maxString+1))}}.bytes(), "doesn't end"},
+		"a long string":    {elfSpec{needed: []string{string(bytes.Repeat([]byte("x"), maxString+1))}}.bytes(), "more than the limit of 65536 bytes"},
 		"too many needs":   {many, "4097 names in the dynamic section"},
 	} {
 		_, err := parseBytes(c.bytes)
@@ -296,7 +296,7 @@ func TestParseFileRepeats(t *testing.T) {
 		binary.LittleEndian.PutUint64(long[dynamic+16*(i+1)+8:], uint64(2+i)) // the interpreter's "" is at 1
 	}
 	_, err = parseBytes(long)
-	assert.ErrorContains(t, err, "more than 1048576 bytes of names")
+	assert.ErrorContains(t, err, "more than the limit of 1048576 bytes of names")
 }
 
 func TestParseDlopen(t *testing.T) {

@@ -21,7 +21,6 @@ const (
 	maxDirs    = 1024    // directories of a search path
 	maxNotes   = 1 << 16 // bytes of all notes
 	maxObject  = 1 << 26 // bytes of a file that is searched for strings
-	maxNames   = 100_000 // files of a directory
 )
 
 // Errors of files that can't be loaded, in the words of the dynamic linker.
@@ -293,7 +292,7 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 	table := stringTable{im: im}
 	names, err := im.entries(f, b, &table)
 	if err == nil && len(names) > maxNeeds {
-		err = fmt.Errorf("%d names in the dynamic section, more than %d", len(names), maxNeeds)
+		err = fmt.Errorf("%d names in the dynamic section: %w", len(names), limitError(maxNeeds, "names"))
 	}
 	if err != nil {
 		return err
@@ -302,7 +301,7 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 	for _, e := range names { // only now, since the string table may come last
 		s, err := table.at(e.value)
 		if total += len(s); err == nil && total > maxStrings {
-			err = fmt.Errorf("more than %d bytes of names", maxStrings)
+			err = limitError(maxStrings, "bytes of names")
 		}
 		if err != nil {
 			return fmt.Errorf("%v: %w", e.tag, err)
@@ -396,6 +395,9 @@ func (t *stringTable) at(offset uint64) (string, error) {
 		if s, _, ok := bytes.Cut(window, []byte{0}); ok {
 			return string(s), nil
 		}
+	}
+	if len(t.window) > maxString {
+		return "", limitError(maxString, "bytes")
 	}
 	return "", fmt.Errorf("string at %d doesn't end", offset)
 }

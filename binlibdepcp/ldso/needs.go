@@ -22,7 +22,7 @@ type item struct {
 func (s *space) loadNeeds(o *Object) {
 	at := &item{object: o}
 	q := &queue{tail: at, queued: map[*Object]bool{o: true}}
-	for at != nil {
+	for at != nil && !s.c.exceeded() {
 		at.done = true
 		if !at.object.loaded {
 			at.object.loaded = true
@@ -46,8 +46,11 @@ func (s *space) loadOwnNeeds(at *item, q *queue) {
 		if need.Tag == elf.DT_AUXILIARY {
 			dep.Err = nil
 		}
-		s.problem(dep.Err)
 		o.Deps = append(o.Deps, dep)
+		if s.c.exceeded() {
+			return
+		}
+		s.problem(dep.Err)
 		switch {
 		case dep.Object == nil:
 		case need.Tag == elf.DT_NEEDED:

@@ -68,7 +68,7 @@ func TestSplitPath(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprint("/", i)
 	}
-	assert.Equal(t, many[:maxDirs], SplitPath(strings.Join(many, ":"), ":", tokens))
+	assert.Equal(t, many[:maxDirs+1], SplitPath(strings.Join(many, ":"), ":", tokens))
 	assert.Equal(t, []string{"/a", "/b", "c"}, splitMusl(":/a\n/b::c\n"))
 }
 

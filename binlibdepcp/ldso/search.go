@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,10 +18,14 @@ type Source struct {
 	Rule  string   // what names it, such as "RUNPATH of /usr/bin/app"
 	Dirs  []string // in their order
 	Cache bool     // ld.so.cache instead of directories
+	Err   error    // why a cache can't be read, in a NotFound, or musl's file of directories
 }
 
 func (s Source) String() string {
-	if s.Cache {
+	switch {
+	case s.Err != nil:
+		return s.Rule + ": " + plain(s.Err).Error()
+	case s.Cache:
 		return s.Rule
 	}
 	return s.Rule + ": " + strings.Join(s.Dirs, ", ")
@@ -38,14 +43,15 @@ func (s *space) sources(o *Object) []Source {
 		if list == "" {
 			return
 		}
-		if dirs := SplitPath(list, separators, s.tokens(of, list)); dirs != nil {
+		if dirs := s.split(rule, list, separators, of); dirs != nil {
 			all = append(all, Source{Rule: rule, Dirs: dirs})
 		}
 	}
 	// An RPATH is inherited along the chain of who loaded whom, a RUNPATH is not. Where
 	// an object has both, its RPATH is void.
 	if !o.HasRunpath {
-		for by := o; by != nil; by = by.chain {
+		for by := o; by != nil && c.limit() == nil; by = by.chain {
+			c.linker.tree.work++
 			if !by.HasRunpath {
 				add("RPATH of "+by.Name, by.Rpath, ":", by)
 			}
@@ -65,6 +71,20 @@ func (s *space) sources(o *Object) []Source {
 	return all
 }
 
+// split takes the search path of an object apart.
+func (s *space) split(rule, list, separators string, of *Object) []string {
+	dirs := SplitPath(list, separators, s.tokens(of, list))
+	if len(dirs) > maxDirs {
+		s.c.fail(fmt.Errorf("%s: %w", rule, limitError(maxDirs, "directories")))
+		dirs = dirs[:maxDirs]
+	}
+	s.c.linker.tree.work += len(list)
+	for _, dir := range dirs {
+		s.c.linker.tree.work += len(dir)
+	}
+	return dirs
+}
+
 // before reports whether it is of a glibc before 2.minor. Before 2.33 it doesn't tell.
 func (in Interpreter) before(minor int) bool {
 	return in.Version == "" || olderThan(in.Version, minor)
@@ -77,8 +97,9 @@ func (c *Closure) sourcesMusl(o *Object) []Source {
 	if dirs := splitMusl(c.linker.LibraryPath); dirs != nil {
 		all = append(all, Source{Rule: "LD_LIBRARY_PATH", Dirs: dirs})
 	}
-	for by := o; by != nil; by = by.chain {
+	for by := o; by != nil && c.limit() == nil; by = by.chain {
 		rule, list := "RPATH of ", by.Rpath
+		c.linker.tree.work += len(by.Rpath) + len(by.Runpath) + 1
 		if by.HasRunpath {
 			rule, list = "RUNPATH of ", by.Runpath
 		}
@@ -103,7 +124,10 @@ func (c *Closure) readMuslPath(interp string) Source {
 		return Source{Rule: "system directories", Dirs: c.interpreter.SystemDirs}
 	}
 	if err != nil {
-		return Source{Rule: file}
+		if errors.Is(err, ErrLimit) {
+			c.fail(err)
+		}
+		return Source{Rule: file, Err: err}
 	}
 	c.PathFile, _ = c.linker.tree.walk(file)
 	return Source{Rule: file, Dirs: splitMusl(string(text))}
@@ -130,7 +154,13 @@ func (s *space) cached(cache, name string, o *Object) string {
 	if flags == flagsX8664 && s.c.interpreter.before(37) {
 		cpu.legacy = hwcapX8664
 	}
-	file, _ := s.c.linker.cache(cache).Lookup(name, flags, cpu)
+	read := s.c.linker.cache(cache)
+	if errors.Is(read.err, ErrLimit) {
+		s.c.fail(read.err)
+	}
+	entries := read.entries.equal(name, flags)
+	s.c.linker.tree.work += len(entries) * len(name)
+	file, _ := entries.best(flags, cpu)
 	for _, dir := range s.c.interpreter.SystemDirs {
 		if o.NoDefLib && strings.HasPrefix(file, dir+"/") {
 			return ""
@@ -153,6 +183,7 @@ func (s *space) find(name string, o *Object) (*opened, string, error) {
 		return found, "its path", nil
 	}
 	sources := s.sources(o)
+	c.denied = nil
 	for _, source := range sources {
 		found, err := s.findIn(source, name, o)
 		switch {
@@ -162,7 +193,26 @@ func (s *space) find(name string, o *Object) (*opened, string, error) {
 			return found, source.Rule, nil
 		}
 	}
-	return nil, "", &NotFound{Name: name, By: o.Name, Searched: sources}
+	// A file that may not be opened is passed over, and may be the one.
+	return nil, "", &NotFound{Name: name, By: o.Name, Searched: c.searched(sources), Err: c.denied}
+}
+
+// searched returns the sources with the reason why a cache among them has nothing.
+func (c *Closure) searched(sources []Source) []Source {
+	sources = slices.Clone(sources)
+	for i, s := range sources {
+		if s.Cache {
+			sources[i].Err = c.linker.cache(s.Rule).err
+		}
+	}
+	return sources
+}
+
+// deny remembers the first error of permission of a search.
+func (c *Closure) deny(err error) {
+	if c.denied == nil && errors.Is(err, unix.EACCES) {
+		c.denied = err
+	}
 }
 
 // findIn searches in one source. An error ends the search as a whole.
@@ -175,6 +225,9 @@ func (s *space) findIn(source Source, name string, o *Object) (*opened, error) {
 		return nil, nil
 	}
 	for _, dir := range source.Dirs {
+		if err := s.c.limit(); err != nil {
+			return nil, err
+		}
 		if !s.c.isSearched(source, dir) {
 			continue
 		}
@@ -196,7 +249,9 @@ func (s *space) findIn(source Source, name string, o *Object) (*opened, error) {
 // isSearched reports whether the dynamic linker looks into a directory. glibc passes over
 // those that aren't there, but doesn't ask whether a relative one is.
 func (c *Closure) isSearched(source Source, dir string) bool {
-	is := c.linker.isDir(dir)
+	err := c.linker.dirError(dir)
+	c.deny(err)
+	is := err == nil
 	if is && !strings.HasPrefix(dir, "/") {
 		c.warn("%s has a relative directory, %q: what is found depends on where it is started",
 			source.Rule, dir)
@@ -215,6 +270,7 @@ func (c *Closure) try(file string) (found *opened, skipped, err error) {
 	case why == nil:
 		return found, nil, nil
 	case c.skips(why):
+		c.deny(why)
 		return nil, why, nil
 	default:
 		return nil, nil, pathError("load", file, why)
@@ -265,16 +321,20 @@ func (c *Closure) endsPath(skipped error) bool {
 	return true
 }
 
-// isDir reports whether a directory is there. What can't be entered is passed over.
-func (l *Linker) isDir(dir string) bool {
+// dirError returns why a path leads to no directory, or nil. What can't be entered is
+// passed over.
+func (l *Linker) dirError(dir string) error {
 	dir = l.tree.abs(dir)
-	is, known := l.dirs[dir]
+	err, known := l.dirs[dir]
 	if !known {
-		place, err := l.tree.walk(dir)
-		is = err == nil && place.Info.IsDir()
-		l.dirs[dir] = is
+		var place *Place
+		place, err = l.tree.walk(dir)
+		if err == nil && !place.Info.IsDir() {
+			err = unix.ENOTDIR
+		}
+		l.dirs[dir] = err
 	}
-	return is
+	return err
 }
 
 // header returns the header that decides what fits: that of the dynamic linker.

@@ -41,7 +41,8 @@ func usesOrigin(s string) bool {
 // SplitPath takes a search path of glibc's apart: RPATH, RUNPATH or LD_LIBRARY_PATH,
 // which has semicolons too. An empty element is the current directory, "."; a path that
 // is empty as a whole has no elements. What comes a second time is dropped, and so is an
-// element with a token that stands for nothing.
+// element with a token that stands for nothing. Of more than maxDirs elements it returns
+// one too many.
 func SplitPath(s, separators string, t Tokens) []string {
 	if s == "" {
 		return nil
@@ -61,11 +62,11 @@ func SplitPath(s, separators string, t Tokens) []string {
 		if dir == "" {
 			dir = "."
 		}
-		if ok && !seen[dir] && len(dirs) < maxDirs {
+		if ok && !seen[dir] {
 			seen[dir] = true
 			dirs = append(dirs, dir)
 		}
-		if end < 0 {
+		if end < 0 || len(dirs) > maxDirs {
 			return dirs
 		}
 		s = s[end+1:]

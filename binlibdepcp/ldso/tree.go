@@ -50,6 +50,7 @@ type tree struct {
 	fsys    fs.ReadLinkFS
 	dir     string // what relative paths start from, absolute
 	entries map[string]entry
+	work    int // bytes of the paths that were looked at
 }
 
 type entry struct {
@@ -85,6 +86,7 @@ func (t *tree) walk(name string) (*Place, error) {
 	for rest != "" {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")
+		t.work += len(p.Real) + len(part)
 		if p.Info != nil && !p.Info.IsDir() {
 			return fail(unix.ENOTDIR) // even if all that follows is "."
 		}
@@ -208,7 +210,7 @@ func (t *tree) read(name string, limit int64) ([]byte, error) {
 	b.Grow(int(min(p.Info.Size(), limit)) + bytes.MinRead) // one system call will do
 	_, err = b.ReadFrom(io.LimitReader(f.File, limit+1))
 	if err == nil && int64(b.Len()) > limit {
-		err = &fs.PathError{Op: "read", Path: name, Err: unix.EFBIG}
+		err = &fs.PathError{Op: "read", Path: name, Err: limitError(int(limit), "bytes")}
 	}
 	return b.Bytes(), err
 }
