@@ -211,16 +211,23 @@ func retag(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has no %s", args[0], args[1])
 }
 
-// tmpfs is the command "tmpfs directory size" of a script. It mounts one, or gives the one
-// that is mounted another size; "ro" for the size makes it read-only. It is gone when the
-// script ends.
+// tmpfs is the command "tmpfs directory size[,noexec][,nosuid]" of a script. It mounts one,
+// or gives the one that is mounted another size; "ro" for the size makes it read-only. It is
+// gone when the script ends.
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: tmpfs directory size|ro")
+		ts.Fatalf("usage: tmpfs directory size[,noexec][,nosuid]|ro")
 	}
-	dir, flags, options := ts.MkAbs(args[0]), uintptr(0), "size="+args[1]
-	if args[1] == "ro" {
+	dir, flags := ts.MkAbs(args[0]), uintptr(0)
+	size, rest, _ := strings.Cut(args[1], ",")
+	options := "size=" + size
+	if size == "ro" {
 		flags, options = unix.MS_RDONLY, ""
+	}
+	for flag, bit := range map[string]uintptr{"noexec": unix.MS_NOEXEC, "nosuid": unix.MS_NOSUID} {
+		if slices.Contains(strings.Split(rest, ","), flag) {
+			flags |= bit
+		}
 	}
 	if err := os.Mkdir(dir, 0o755); errors.Is(err, os.ErrExist) {
 		ts.Check(unix.Mount("", dir, "", unix.MS_REMOUNT|flags, options))

@@ -26,7 +26,7 @@
 //     such files. A lock on the root directory, flock(2), ensures that the file isn't
 //     another run's.
 //
-// What a process inside can still do is to move directories about, so that a file ends in
-// another place of the jail, to hold the lock, and to make calls fail. A crash of the machine, rather than
-// of the program, is not provided for: nothing is synced to disk.
+// A process inside can still move directories about, so that a file ends in another place
+// of the jail, hold the lock, and make calls fail. A crash of the machine, rather than of
+// the program, is not provided for: nothing is synced to disk.
 package jail
