@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -455,59 +456,71 @@ var hostile = map[string]struct {
 func TestHostile(t *testing.T) {
 	both(t, func(t *testing.T, open func(string) *Root, fallback bool) {
 		for what, test := range hostile {
-			for how, write := range writers {
+			if fallback && !test.fallback {
+				test.inside, test.refused = "", errEscapes
+			}
+			for how := range writers {
 				t.Run(what+"/"+how, func(t *testing.T) {
 					top := t.TempDir()
 					host, dir := top+"/host", top+"/jail"
 					shell(t, top, "mkdir jail host host/dir; echo precious >host/victim; echo old >jail/old")
 					shell(t, dir, test.script, "HOST="+host)
 					inside := strings.Replace(test.inside, "$HOST", host, 1)
-					links := 1
-					if strings.Contains(what, "hard link") {
-						links = 2
-					}
-					before := tree(t, host)
-					jail := tree(t, dir)
-
-					r := open(dir)
-					err := write(t, r, test.name)
-					switch {
-					case fallback && !test.fallback:
-						assert.ErrorContains(t, err, "path escapes from parent")
-						inside = ""
-					case inside == "":
-						assert.ErrorIs(t, err, test.refused)
-					default:
-						require.NoError(t, err)
-					}
+					outside := tree(t, host)
+					before := tree(t, dir)
+					err := writers[how](t, open(dir), test.name)
 					if inside == "" {
-						assert.ErrorContains(t, err, " "+dir+"/")
-						assert.Equal(t, jail, tree(t, dir))
+						refused(t, err, test.refused, dir)
+						assert.Equal(t, before, tree(t, dir))
 					} else {
-						if links == 2 { // the jail's was replaced
-							for i := range before {
-								if strings.Contains(before[i], "precious") {
-									before[i] = strings.Replace(before[i], "links 2", "links 1", 1)
-								}
-							}
-						}
-						switch how {
-						case "symlink":
-							target, err := os.Readlink(dir + "/" + inside)
-							require.NoError(t, err)
-							assert.Equal(t, "new", target)
-						case "link":
-							assert.Equal(t, "old\n", content(t, dir+"/"+inside))
-						default:
-							assert.Equal(t, "new", content(t, dir+"/"+inside))
-						}
+						require.NoError(t, err)
+						written(t, how, dir+"/"+inside)
 						noTemporary(t, dir)
+						outside = unlinked(outside) // if the jail had a hard link
 					}
-					assert.Equal(t, before, tree(t, host))
+					assert.Equal(t, outside, tree(t, host))
 				})
 			}
 		}
 	})
+}
+
+// errEscapes stands for the error of os.Root, which has no variable for it.
+var errEscapes = errors.New("path escapes from parent")
+
+func refused(t *testing.T, err, want error, dir string) {
+	t.Helper()
+	if want == errEscapes {
+		assert.ErrorContains(t, err, want.Error())
+	} else {
+		assert.ErrorIs(t, err, want)
+	}
+	assert.ErrorContains(t, err, " "+dir+"/")
+}
+
+// written asserts that a file is what one of the writers makes.
+func written(t *testing.T, how, name string) {
+	t.Helper()
+	switch how {
+	case "symlink":
+		target, err := os.Readlink(name)
+		require.NoError(t, err)
+		assert.Equal(t, "new", target)
+	case "link":
+		assert.Equal(t, "old\n", content(t, name))
+	default:
+		assert.Equal(t, "new", content(t, name))
+	}
+}
+
+// unlinked returns a tree in which the victim has one link less.
+func unlinked(lines []string) []string {
+	for i, line := range lines {
+		if strings.Contains(line, "precious") {
+			lines[i] = strings.Replace(line, "links 2", "links 1", 1)
+		}
+	}
+	return lines
 }
 
 // What appears at the temporary name after the look is neither followed nor written to.
@@ -1256,19 +1269,7 @@ func TestConcurrent(t *testing.T) {
 			var wg sync.WaitGroup
 			for g := range goroutines {
 				src := source(t, fmt.Sprint(g), 0o644)
-				wg.Go(func() {
-					for i := range dirs {
-						_, err := r.Copy(src, fmt.Sprintf("d%d/e/own%d", i, g))
-						assert.NoError(t, err)
-						if i < 3 {
-							_, err := r.Copy(src, fmt.Sprintf("d%d/e/same", i))
-							assert.NoError(t, err)
-						}
-						assert.NoError(t, r.Link(fmt.Sprintf("d%d/e/own%d", i, g), fmt.Sprintf("d%d/link", i)))
-						assert.NoError(t, r.Symlink(fmt.Sprint(g), fmt.Sprintf("d%d/e/symlink", i)))
-						assert.NoError(t, r.MkdirAll(fmt.Sprintf("d%d/f/g", i)))
-					}
-				})
+				wg.Go(func() { writeAll(t, r, src, g, dirs) })
 			}
 			wg.Wait()
 			for i := range dirs {
@@ -1277,14 +1278,32 @@ func TestConcurrent(t *testing.T) {
 				}
 				entries, err := os.ReadDir(fmt.Sprintf("%s/d%d/e", dir, i))
 				require.NoError(t, err)
-				if i < 3 {
-					assert.Len(t, entries, goroutines+2)
-				} else {
-					assert.Len(t, entries, goroutines+1)
+				want := goroutines + 1 // with the symbolic link
+				if i < sharing {
+					want++
 				}
+				assert.Len(t, entries, want)
 			}
 			noTemporary(t, filepath.Clean(dir))
 			require.NoError(t, r.Close())
 		}
 	})
+}
+
+// sharing is in how many directories all goroutines write the same file.
+const sharing = 3
+
+// writeAll is what goroutine g of TestConcurrent does in each directory.
+func writeAll(t *testing.T, r *Root, src *os.File, g, dirs int) {
+	for i := range dirs {
+		_, err := r.Copy(src, fmt.Sprintf("d%d/e/own%d", i, g))
+		assert.NoError(t, err)
+		if i < sharing {
+			_, err := r.Copy(src, fmt.Sprintf("d%d/e/same", i))
+			assert.NoError(t, err)
+		}
+		assert.NoError(t, r.Link(fmt.Sprintf("d%d/e/own%d", i, g), fmt.Sprintf("d%d/link", i)))
+		assert.NoError(t, r.Symlink(fmt.Sprint(g), fmt.Sprintf("d%d/e/symlink", i)))
+		assert.NoError(t, r.MkdirAll(fmt.Sprintf("d%d/f/g", i)))
+	}
 }
