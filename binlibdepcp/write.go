@@ -337,7 +337,12 @@ func (w *writer) writeCache(name string) {
 		return
 	}
 	isThere := w.isThere()
-	kept := present(append(host.Kept(isThere, w.linker.CPU), old...), isThere)
+	isGone := func(file string) bool {
+		_, err := w.linker.Place(file)
+		return err != nil
+	}
+	kept := host.Kept(isThere, isGone)
+	kept = append(kept, unlisted(present(old, isThere), kept)...)
 	if kept == nil {
 		return
 	}
@@ -396,6 +401,20 @@ func present(all ldso.Cache, isThere func(file string) bool) (kept ldso.Cache) {
 		}
 	}
 	return kept
+}
+
+// unlisted returns the entries that aren't among others.
+func unlisted(entries, others ldso.Cache) (more ldso.Cache) {
+	listed := map[ldso.CacheEntry]bool{}
+	for _, entry := range others {
+		listed[entry] = true
+	}
+	for _, entry := range entries {
+		if !listed[entry] {
+			more = append(more, entry)
+		}
+	}
+	return more
 }
 
 // failUnlisted tells which libraries the dynamic linker won't find in the jail, because an

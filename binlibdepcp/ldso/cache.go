@@ -251,39 +251,24 @@ func (c Cache) best(flags int32, cpu CPU) (path string, ok bool) {
 	return path, ok
 }
 
-// Kept returns the entries of files that are there. Where the tree's cache answers with a
-// file that isn't, the dynamic linker searches on; so it has to here, and another entry of
-// that name, which would be the answer now, is left out too.
-func (c Cache) Kept(isThere func(path string) bool, cpu CPU) (kept Cache) {
+// Kept returns the entries of files that are there, and beside them those of the same name
+// whose files are gone: the dynamic linker takes the best entry of a name, and looks
+// elsewhere if its file isn't there, instead of taking the next one.
+func (c Cache) Kept(isThere, isGone func(path string) bool) (kept Cache) {
 	for len(c) > 0 {
 		first, n := c[0], 1
 		signed := signedChar(first.Flags)
 		for n < len(c) && compareNames(first.Name, c[n].Name, signed) == 0 {
 			n++
 		}
-		kept = append(kept, c[:n].keptOfName(isThere, cpu)...)
-		c = c[n:]
-	}
-	return kept
-}
-
-// keptOfName is Kept for the entries of one name.
-func (c Cache) keptOfName(isThere func(path string) bool, cpu CPU) (kept Cache) {
-	lacking := map[int32]bool{} // by ABI, whether an answer isn't there
-	for _, e := range c {
-		lacks, known := lacking[e.Flags]
-		if !known && len(lacking) < len(abis) { // a file may make up flags
-			path, ok := c.best(e.Flags, CPU{})
-			lacks = ok && !isThere(path)
-			if e.Flags == flagsX8664 { // others have no variants here
-				path, ok = c.best(e.Flags, cpu)
-				lacks = lacks || ok && !isThere(path)
+		if slices.ContainsFunc(c[:n], func(e CacheEntry) bool { return isThere(e.Path) }) {
+			for _, e := range c[:n] {
+				if isThere(e.Path) || isGone(e.Path) {
+					kept = append(kept, e)
+				}
 			}
-			lacking[e.Flags] = lacks
 		}
-		if !lacks && isThere(e.Path) {
-			kept = append(kept, e)
-		}
+		c = c[n:]
 	}
 	return kept
 }
