@@ -84,7 +84,7 @@ func (m *machine) checkAll(t *testing.T, first, trees uint64, end time.Time) cou
 
 const (
 	maxFaults = 20
-	jailEvery = 20 // of so many trees, one is copied by binlibdepcp
+	jailEvery = 10 // of so many trees, one is copied by binlibdepcp
 )
 
 // TestTree compares one tree: that of a seed, or one that a file describes.
