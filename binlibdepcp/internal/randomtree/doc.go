@@ -24,14 +24,17 @@
 // than a linker. A program is started in the tree, under chroot. It prints the list of
 // loaded objects that the dynamic linker keeps for debuggers. Then each object opens
 // what its dlopen notes name, and the program prints the list again. If the program can't
-// start, the dynamic linker is asked with LD_TRACE_LOADED_OBJECTS.
+// start, the dynamic linker is asked with LD_TRACE_LOADED_OBJECTS. Now and then
+// binlibdepcp copies the program into a jail, and it has to load the same there.
 //
 // Where the two answers differ, the test removes lines and entries from the tree as long
 // as they still differ, and prints what is left.
 //
 //	NSTEPS_TREE=NUMBER   compare this tree only, and show it
 //	NSTEPS_TREE=FILE     compare the tree that a file describes
-//	NSTEPS_SOAK=1        compare trees for an hour, other ones each time
+//	NSTEPS_TREES=NUMBER  compare that many trees, from the first seed on
+//	NSTEPS_SOAK=1        compare trees for an hour, other ones each time: go test needs
+//	                     a -timeout of more
 //
 // A tree that has shown a fault is kept in testdata/*.tree.
 package randomtree
