@@ -276,8 +276,9 @@ func (g *generator) makeOther() {
 	case 8:
 		g.add(name, choose(g, "dir", "socket", "text"), "")
 	case 9:
-		a := choose(g, g.programs...)
-		g.add(name, "same", g.real(a.interp))
+		if len(g.programs) == 1 { // the other one couldn't relocate it
+			g.add(name, "same", g.real(g.programs[0].interp))
+		}
 	case 10:
 		g.add(name, "program", choose(g, g.programs...).name)
 	case 11:
