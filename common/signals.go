@@ -244,10 +244,12 @@ func (ch *Child) stop(s *signals) {
 		ch.proceed()
 	}
 	// A shell that ends a stopped job sends SIGTERM, then SIGCONT. No other stop must
-	// overtake the SIGTERM.
+	// overtake these two. Without a SIGCONT the parent was not stopped.
 	select {
 	case sig := <-s.ends:
 		ch.end(sig.(syscall.Signal))
+	case <-s.cont:
+		ch.proceed()
 	case <-time.After(reaction):
 	}
 }

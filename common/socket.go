@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -75,9 +74,7 @@ func becomeChild(name string) {
 	}
 	traces, os.Stderr = os.Stderr, os.NewFile(uintptr(in.stderr), "/dev/stderr")
 	// Otherwise ps calls it exe, for /proc/self/exe. The command gets its own name.
-	if text, err := unix.BytePtrFromString(name); err == nil {
-		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(text)), 0, 0, 0)
-	}
+	_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 }
 
 // traces keeps descriptor 2 open: an os.File that nobody refers to is closed.
