@@ -383,6 +383,9 @@ func (l *Linker) Cache(name string) (Cache, error) {
 // Place resolves a path.
 func (l *Linker) Place(name string) (*Place, error) { return l.tree.walk(name) }
 
+// LinkPlace is like Place, but doesn't follow a symbolic link in the last component.
+func (l *Linker) LinkPlace(name string) (*Place, error) { return l.tree.walkLink(name) }
+
 // Open opens the regular file at a place.
 func (l *Linker) Open(p *Place) (fs.File, error) {
 	place := *p // that open notes what it finds in

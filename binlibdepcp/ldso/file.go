@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Limits for what a file may claim. They are far above what linkers write.
@@ -71,6 +72,7 @@ type File struct {
 	NoDefLib   bool // DF_1_NODEFLIB
 	PIE        bool // DF_1_PIE
 	Dlopen     []Dlopen
+	Unwinders  []string // functions of glibc that it calls and that open libgcc_s.so.1
 
 	flaw error // why it is no library, though the header is one
 }
@@ -245,11 +247,15 @@ func (b *buffered) ReadAt(p []byte, offset int64) (int, error) {
 type image struct{ *elf.File }
 
 // at reads up to n bytes at a virtual address, as many as there are in the file.
-func (im *image) at(address, n uint64) ([]byte, error) {
+func (im *image) at(address, n uint64) ([]byte, error) { return im.into(nil, address, n) }
+
+// into is like at. It reads into b where that has room.
+func (im *image) into(b []byte, address, n uint64) ([]byte, error) {
 	for _, p := range im.Progs {
 		if p.Type == elf.PT_LOAD && address >= p.Vaddr && address-p.Vaddr < p.Filesz {
 			skip := address - p.Vaddr
-			b := make([]byte, min(n, p.Filesz-skip))
+			n = min(n, p.Filesz-skip)
+			b = slices.Grow(b[:0], int(n))[:n]
 			read, err := p.ReadAt(b, int64(skip))
 			if err == io.EOF { // the file is shorter than it says
 				err = nil
@@ -308,6 +314,9 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 		}
 		f.setName(e.tag, s)
 	}
+	if !f.bringsUnwinder() {
+		f.Unwinders = im.unwinders(&table)
+	}
 	return nil
 }
 
@@ -326,6 +335,12 @@ func (im *image) entries(
 			table.address = e.value
 		case elf.DT_STRSZ:
 			table.size = e.value
+		case elf.DT_SYMTAB:
+			table.symbols.address = e.value
+		case elf.DT_HASH:
+			table.symbols.hash = e.value
+		case elf.DT_GNU_HASH:
+			table.symbols.gnuHash = e.value
 		case elf.DT_FLAGS_1:
 			f.NoDefLib = e.value&uint64(elf.DF_1_NODEFLIB) != 0
 			f.PIE = e.value&uint64(elf.DF_1_PIE) != 0
@@ -373,8 +388,9 @@ func (f *File) setName(tag elf.DynTag, name string) {
 type stringTable struct {
 	im            *image
 	address, size uint64
-	window        []byte // what was read last,
-	start         uint64 // from this offset
+	symbols       symbolTable // of which it has the names
+	window        []byte      // what was read last,
+	start         uint64      // from this offset
 }
 
 func (t *stringTable) at(offset uint64) (string, error) {

@@ -129,6 +129,29 @@ func (t *tree) walk(name string) (*Place, error) {
 	return p, nil
 }
 
+// walkLink is like walk, but doesn't follow a symbolic link in the last component: that is
+// the place itself, and the last one of its links.
+func (t *tree) walkLink(name string) (*Place, error) {
+	name = strings.TrimRight(t.abs(name), "/")
+	dir, last := name[:strings.LastIndex(name, "/")+1], path.Base(name)
+	if name == "" || last == "." || last == ".." {
+		return t.walk(name + "/")
+	}
+	p, err := t.walk(dir)
+	if err != nil {
+		return nil, err
+	}
+	p.Name, p.Real = name, path.Join(p.Real, last)
+	e := t.lstat(p.Real)
+	if e.err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: e.err}
+	}
+	if p.Info = e.info; e.target != "" {
+		p.Links = append(p.Links, Link{p.Real, e.target})
+	}
+	return p, nil
+}
+
 func (t *tree) lstat(name string) entry {
 	e, ok := t.entries[name]
 	if !ok {
