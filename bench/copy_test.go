@@ -289,7 +289,7 @@ func closure(b *testing.B, programs []string) (files []string, mib float64) {
 	}
 	seen := map[[2]uint64]bool{}
 	for line := range strings.Lines(string(out)) {
-		file := strings.TrimSpace(line)
+		file, _, _ := strings.Cut(strings.TrimSpace(line), "\t") // behind it: why it is there
 		var stat unix.Stat_t
 		if err := unix.Stat(file, &stat); err != nil {
 			b.Fatalf("%s: %v", file, err)

@@ -15,12 +15,18 @@ import (
 )
 
 // extraNames are the values of --with.
-var extraNames = []string{"nss", "gconv", "terminfo", "dlopen"}
+var extraNames = []string{"nss", "gconv", "terminfo", "dlopen", "certs", "locale"}
 
 // extras are what programs open as they run. No ELF header names it.
 type extras struct {
 	linker   *ldso.Linker
+	root     string // --root
+	jail     string // the directory to copy to
+	extra    []*ldso.Closure
 	places   []*ldso.Place
+	tree     []*ldso.Place          // directories, links and devices, from top to bottom
+	texts    []*text                // files that are no copies
+	reasons  map[*ldso.Place]string // why a file is there that is not in a closure
 	notes    []string
 	problems []error
 	walked   map[string]bool // directories, by their real paths
@@ -30,37 +36,100 @@ type extras struct {
 // maxExtras is how many files all directories together may add.
 const maxExtras = 100_000
 
-// addExtras adds what is asked for: libraries to the closures that open them, other
-// files to the places returned.
-func addExtras(linker *ldso.Linker, closures []*ldso.Closure, with []string) *extras {
-	e := &extras{linker: linker, walked: map[string]bool{}}
+// A text is a file that is written, not copied.
+type text struct{ name, content, reason, status string }
+
+// addAll adds what programs open by themselves and what a person asks for: libraries to
+// the closures that open them, other files to the places returned.
+func (e *extras) addAll(closures []*ldso.Closure, with, also []string) error {
+	e.reasons, e.walked = map[*ldso.Place]string{}, map[string]bool{}
+	if err := e.also(also); err != nil {
+		return err
+	}
 	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
-	for _, c := range all(closures) {
-		e.dlopen(c, slices.Contains(with, "dlopen"))
-		if !slices.Contains(with, "nss") && !slices.Contains(with, "gconv") {
-			continue // the bytes of libc needn't be read
+	for _, c := range slices.Concat(all(closures), all(e.extra)) {
+		e.because("--with dlopen", c, func() { e.dlopen(c, slices.Contains(with, "dlopen")) })
+		if o := c.Find("libc.so.6"); o != nil && !libcs[o.Inode()] {
+			libcs[o.Inode()] = true // what one libc opens is the same for all programs
+			e.openedByLibc(c, with)
 		}
-		libc := c.Libc()
-		if libc == nil || libcs[libc.Inode()] {
-			continue // what one libc opens is the same for all programs
-		}
-		libcs[libc.Inode()] = true
-		if slices.Contains(with, "nss") {
-			e.nss(c, libc)
-		}
-		if slices.Contains(with, "gconv") {
-			e.gconv(c, libc)
+		e.unwinder(c)
+	}
+	if slices.Contains(with, "gconv") && len(libcs) == 0 {
+		e.notes = append(e.notes, "gconv is glibc's, and nothing here needs that")
+	}
+	for _, what := range extraNames {
+		add := map[string]func(){
+			"nss":      e.nameFiles,
+			"terminfo": func() { e.terminfo(os.Getenv("TERM")) },
+			"certs":    e.certs,
+			"locale":   func() { e.locale(localeNames(os.Getenv)) },
+		}[what]
+		if slices.Contains(with, what) && add != nil {
+			e.because("--with "+what, nil, add)
 		}
 	}
-	for _, what := range []string{"nss", "gconv"} {
-		if slices.Contains(with, what) && len(libcs) == 0 {
-			e.notes = append(e.notes, what+" is glibc's, and nothing here needs that")
+	return nil
+}
+
+// openedByLibc adds the modules that glibc opens.
+func (e *extras) openedByLibc(c *ldso.Closure, with []string) {
+	gconv := "gconv"
+	if slices.Contains(with, "locale") && needsCharset(localeNames(os.Getenv)) {
+		gconv = "locale"
+	}
+	if !slices.Contains(with, "nss") && !slices.Contains(with, gconv) {
+		return // so that libc's file needn't be read
+	}
+	libc := c.Libc()
+	if libc == nil {
+		return
+	}
+	if slices.Contains(with, "nss") {
+		e.because("--with nss", c, func() { e.nss(c, libc) })
+	}
+	if slices.Contains(with, gconv) {
+		e.because("--with "+gconv, c, func() { e.gconv(c, libc) })
+	}
+}
+
+// because has files added, and notes why: to a closure, unless that is nil, and to places.
+func (e *extras) because(reason string, c *ldso.Closure, add func()) {
+	places, objects := len(e.places), 0
+	if c != nil {
+		objects = len(c.Objects)
+	}
+	add()
+	for _, place := range e.places[places:] {
+		e.reasons[place] = reason
+	}
+	if c != nil {
+		for _, o := range c.Objects[objects:] {
+			e.reasons[&o.Place] = reason
 		}
 	}
-	if slices.Contains(with, "terminfo") {
-		e.terminfo(os.Getenv("TERM"))
+}
+
+// unwinder adds the library that glibc opens to unwind the stack, if a file of the closure
+// calls a function that does so.
+func (e *extras) unwinder(c *ldso.Closure) {
+	const name = "libgcc_s.so.1"
+	libc := c.Find("libc.so.6")
+	if libc == nil || c.Find(name) != nil {
+		return
 	}
-	return e
+	for _, o := range c.Objects {
+		if o == libc || len(o.Unwinders) == 0 {
+			continue
+		}
+		e.because("opened by glibc in "+o.Unwinders[0], c, func() {
+			if _, err := c.Dlopen(name, libc); err != nil {
+				e.notes = append(e.notes, fmt.Sprintf("%s calls %s, for which glibc opens %s: %v",
+					o.Name, o.Unwinders[0], name, err))
+			}
+		})
+		return
+	}
 }
 
 // all returns the closures with those of the programs that scripts are run by.

@@ -16,12 +16,14 @@
 //	    --tree               print who needs what, and how it is found, copy nothing
 //	    --json               print as JSON; of one binary without a directory, copy nothing
 //	    --root dir           take all from the tree in dir; paths start there
-//	    --with what          bring what no header names: nss, gconv, terminfo, dlopen (commas between)
+//	    --also path          also copy path, a file or a directory tree; may be repeated
+//	    --with kinds         also copy kinds of files that no header names, comma-separated:
+//	                         nss, gconv, terminfo, dlopen, certs, locale
 //	    --library-path dirs  search as with LD_LIBRARY_PATH=dirs, colons between them
 //	-q, --quiet              no line a file, no notes
 //
 // A binary is an ELF program or library, or a script: that brings what its #! line
-// names. A name without a slash is looked for in the usual PATH, and then here. A file
+// names. A file of another kind is copied as it is. A name without a slash is looked for in the usual PATH, and then here. A file
 // comes to lie in the directory where it lies on the host. The directory is made if it
 // isn't there; a binary that lies in it already is completed, not copied.
 //
@@ -35,8 +37,10 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/signal"
@@ -57,6 +61,8 @@ func main() {
 	app := &cli.App{
 		Name:      "binlibdepcp",
 		UsageText: "[options] binary... directory\n       binlibdepcp -l [options] binary...",
+
+		DisableSliceFlagSeparator: true, // a path may have a comma
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "n", Aliases: []string{"no-clobber"}, Usage: "never replace what is there"},
 			&cli.BoolFlag{Name: "l", Aliases: []string{"list"},
@@ -64,8 +70,11 @@ func main() {
 			&cli.BoolFlag{Name: "tree", Usage: "print who needs what, and how it is found, copy nothing"},
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON; of one binary without a directory, copy nothing"},
 			&cli.StringFlag{Name: "root", Usage: "take all from the tree in `dir`; paths start there"},
+			&cli.StringSliceFlag{Name: "also",
+				Usage: "also copy `path`, a file or a directory tree; may be repeated"},
 			&cli.StringSliceFlag{Name: "with",
-				Usage: "bring `what` no header names: nss, gconv, terminfo, dlopen (commas between)"},
+				Usage: "also copy `kinds` of files that no header names, comma-separated: " +
+					strings.Join(extraNames, ", ")},
 			&cli.StringFlag{Name: "library-path",
 				Usage: "search as with LD_LIBRARY_PATH=`dirs`, colons between them"},
 			&cli.BoolFlag{Name: "q", Aliases: []string{"quiet"}, Usage: "no line a file, no notes"},
@@ -131,13 +140,17 @@ func hint(err error) []string {
 	case errors.Is(err, errCommand):
 		return []string{"what is elsewhere takes its path; what a shell provides comes with the shell"}
 	case errors.Is(err, ldso.ErrRegular):
-		return []string{"programs come first, the directory to copy to comes last"}
+		return []string{"programs come first, the directory to copy to comes last; for a directory tree: --also DIRECTORY"}
 	case errors.Is(err, jail.ErrStopped):
 		return []string{"the same command completes it"}
 	case errors.Is(err, unix.ENOSPC):
 		return []string{"when there is room, the same command completes it"}
 	case onPath && failed.Op == "open" && failed.Err == unix.ENOTDIR:
 		return []string{"the last argument is the directory to copy to"}
+	case onPath && failed.Op == "mknod":
+		name := common.Quote(failed.Path)
+		return []string{fmt.Sprintf("only the host's root can make a device; mount the host's in its place: "+
+			"touch %s && mount --bind /dev/%s %s", name, filepath.Base(failed.Path), name)}
 	case onPath && (failed.Err == unix.EACCES || failed.Err == unix.EPERM):
 		return []string{refusedHint(failed.Op)}
 	}
@@ -200,12 +213,19 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	closures, err := programs(linker, binaries)
+	closures, data, err := programs(linker, binaries)
 	if err != nil {
 		return err
 	}
-	extras := addExtras(linker, closures, c.StringSlice("with"))
-	p := newPlan(closures, extras, inside(directory, c.String("root")))
+	e := &extras{linker: linker, root: c.String("root"), jail: inside(directory, c.String("root"))}
+	for _, name := range data {
+		e.notes = append(e.notes,
+			name+" is neither an ELF file nor a script with a #! line: it is copied as it is")
+	}
+	if err := e.addAll(closures, kinds(c), slices.Concat(data, c.StringSlice("also"))); err != nil {
+		return err
+	}
+	p := newPlan(closures, e)
 
 	out := &output{w: bufio.NewWriter(os.Stdout), quiet: c.Bool("quiet") || c.Bool("json")}
 	if !listing {
@@ -217,7 +237,7 @@ func run(c *cli.Context) error {
 	case c.Bool("json"):
 		err = errors.Join(err, out.json(closures, p))
 	case c.Bool("tree"):
-		out.tree(closures)
+		out.tree(closures, p)
 	case c.Bool("list"):
 		out.list(p)
 	}
@@ -259,18 +279,27 @@ func check(c *cli.Context, binaries []string, directory string, listing bool) er
 			return errors.New("a path is empty")
 		}
 	}
-	for _, what := range c.StringSlice("with") {
+	for _, what := range kinds(c) {
 		if !slices.Contains(extraNames, what) {
 			return fmt.Errorf("--with takes %s, not %q", strings.Join(extraNames, ", "), what)
 		}
 	}
 	switch {
+	case (listing || directory != "") && len(c.StringSlice("also")) > 0: // these alone will do
 	case len(binaries) == 0 && !listing:
 		return errors.New("it takes a binary and the directory to copy to; or --list and a binary")
 	case len(binaries) == 0:
 		return errors.New("no binary")
 	}
 	return nil
+}
+
+// kinds returns the values of --with.
+func kinds(c *cli.Context) (all []string) {
+	for _, list := range c.StringSlice("with") {
+		all = append(all, strings.Split(list, ",")...)
+	}
+	return all
 }
 
 func newLinker(root, libraryPath string) (*ldso.Linker, error) {
@@ -288,18 +317,26 @@ func newLinker(root, libraryPath string) (*ldso.Linker, error) {
 	return linker, nil
 }
 
-// programs returns the closures of all binaries, or what is wrong with any of these.
-func programs(linker *ldso.Linker, binaries []string) ([]*ldso.Closure, error) {
+// programs returns the closures of all binaries, and those names that lead to data, or what
+// is wrong with any of these.
+func programs(linker *ldso.Linker, binaries []string) (list []*ldso.Closure, data []string, err error) {
 	if len(binaries) > 50 {
 		debug.SetGCPercent(400) // what is read is kept: collections would find nothing
 		linker.Preload(binaries)
 	}
-	closures := make([]*ldso.Closure, len(binaries))
-	errs := make([]error, len(binaries))
-	for i, name := range binaries {
-		closures[i], errs[i] = program(linker, name)
+	var errs []error
+	for _, name := range binaries {
+		c, err := program(linker, name)
+		switch {
+		case err == nil:
+			list = append(list, c)
+		case errors.Is(err, errData):
+			data = append(data, name)
+		default:
+			errs = append(errs, err)
+		}
 	}
-	return closures, errors.Join(errs...)
+	return list, data, errors.Join(errs...)
 }
 
 // errCommand is the error of a name that leads to no program.
@@ -315,9 +352,27 @@ func program(linker *ldso.Linker, name string) (*ldso.Closure, error) {
 		name = cmp.Or(found, name)
 	}
 	closure, err := linker.Closure(name)
-	if errors.Is(err, ldso.ErrMagic) || errors.Is(err, ldso.ErrShort) {
-		err = &fs.PathError{Op: "read", Path: name,
-			Err: errors.New("neither an ELF file nor a script with a #! line")}
+	if (errors.Is(err, ldso.ErrMagic) || errors.Is(err, ldso.ErrShort)) && !isELF(linker, name) {
+		err = errData
 	}
 	return closure, err
+}
+
+// errData is the error of a file that is neither an ELF file nor a script.
+var errData = errors.New("neither an ELF file nor a script with a #! line")
+
+// isELF reports whether a file begins as an ELF file does, even if the rest is damaged.
+func isELF(linker *ldso.Linker, name string) bool {
+	place, err := linker.Place(name)
+	if err != nil {
+		return false
+	}
+	f, err := linker.Open(place)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, len(elf.ELFMAG))
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == elf.ELFMAG
 }

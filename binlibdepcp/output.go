@@ -43,10 +43,13 @@ func (o *output) begin(n int) {
 	}
 }
 
-// line prints what became of a file.
-func (o *output) line(name, status string) {
+// line prints what became of a file, and why it is there if it is in no closure.
+func (o *output) line(name, status, reason string) {
 	if o.quiet {
 		return
+	}
+	if reason != "" {
+		status += " " + reason
 	}
 	fmt.Fprintf(o.w, "%25s : %s\n", common.Printable(name), status)
 	o.done++
@@ -89,7 +92,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// list prints the paths, one a line; as they are, unless for a terminal.
+// list prints the paths, one a line; as they are, unless for a terminal. Behind a path that
+// is in no closure come a tab and the reason for it.
 func (o *output) list(p *plan) {
 	show := func(name string) string { return name }
 	if isTerminal(os.Stdout) {
@@ -97,16 +101,23 @@ func (o *output) list(p *plan) {
 	}
 	for _, f := range p.files {
 		for _, place := range f.places {
-			fmt.Fprintln(o.w, show(place.Name))
+			fmt.Fprint(o.w, show(place.Name))
+			if f.reason != "" {
+				fmt.Fprintf(o.w, "\t(%s)", f.reason)
+			}
+			fmt.Fprintln(o.w)
 		}
+	}
+	for _, text := range p.texts {
+		fmt.Fprintf(o.w, "%s\t(%s)\n", text.name, text.reason)
 	}
 }
 
 // tree prints who needs what. What an object needs is shown where that comes first.
-func (o *output) tree(closures []*ldso.Closure) {
+func (o *output) tree(closures []*ldso.Closure, p *plan) {
 	for _, c := range closures {
 		fmt.Fprintln(o.w, common.Printable(c.Program.Name))
-		o.print("", branches(c, map[*ldso.Object]bool{}))
+		o.print("", branches(c, p, map[*ldso.Object]bool{}))
 	}
 }
 
@@ -117,7 +128,7 @@ type branch struct {
 }
 
 // branches returns what is below a program.
-func branches(c *ldso.Closure, shown map[*ldso.Object]bool) (list []branch) {
+func branches(c *ldso.Closure, p *plan, shown map[*ldso.Object]bool) (list []branch) {
 	for _, object := range c.Objects {
 		if object.Rule == "PT_INTERP" {
 			list = append(list, branch{line: object.Name + " (PT_INTERP)"})
@@ -126,17 +137,25 @@ func branches(c *ldso.Closure, shown map[*ldso.Object]bool) (list []branch) {
 	list = append(list, dependencies(c.Program, shown)...)
 	for _, object := range c.Opened {
 		list = append(list, branch{
-			line:  fmt.Sprintf("%s (%s, opened by %s)", object.Name, object.Rule, object.Loader.Name),
+			line:  fmt.Sprintf("%s (%s, %s)", object.Name, object.Rule, opened(object, p)),
 			below: dependencies(object, shown),
 		})
 	}
 	for _, run := range c.Runs {
 		list = append(list, branch{
 			line:  fmt.Sprintf("%s (%s)", run.Program.Name, run.Program.Rule),
-			below: branches(run, shown),
+			below: branches(run, p, shown),
 		})
 	}
 	return list
+}
+
+// opened tells who opens an object: a function of glibc's, or any code of its loader.
+func opened(object *ldso.Object, p *plan) string {
+	if reason := p.reasons[&object.Place]; strings.HasPrefix(reason, "opened by") {
+		return reason
+	}
+	return "opened by " + object.Loader.Name
 }
 
 // dependencies returns the branches of an object, from top to bottom.
@@ -187,6 +206,7 @@ type (
 		Path   string     `json:"path"`
 		Real   string     `json:"real"`
 		Soname string     `json:"soname,omitempty"`
+		Extra  string     `json:"extra,omitempty"`  // why it is there, if not in the closure
 		Rule   string     `json:"rule,omitempty"`   // how it was found
 		Loader string     `json:"loader,omitempty"` // for whom
 		Also   []string   `json:"also,omitempty"`   // other paths by which it was found
@@ -206,6 +226,7 @@ type (
 	jsonFile struct {
 		Path   string   `json:"path"`
 		Also   []string `json:"also,omitempty"`
+		Extra  string   `json:"extra,omitempty"`  // why it is there, if in no closure
 		Status string   `json:"status,omitempty"` // OK, SKIPPED or FAILED
 	}
 )
@@ -213,14 +234,18 @@ type (
 func (o *output) json(closures []*ldso.Closure, p *plan) error {
 	report := jsonReport{Programs: []jsonProgram{}}
 	for _, c := range closures {
-		report.Programs = append(report.Programs, newJSONProgram(c))
+		report.Programs = append(report.Programs, newJSONProgram(c, p))
 	}
 	for _, f := range p.files {
-		file := jsonFile{Path: f.name(), Status: strings.Trim(f.status, "[]")}
+		file := jsonFile{Path: f.name(), Extra: f.reason, Status: strings.Trim(f.status, "[]")}
 		for _, place := range f.places[1:] {
 			file.Also = append(file.Also, place.Name)
 		}
 		report.Files = append(report.Files, file)
+	}
+	for _, t := range p.texts {
+		report.Files = append(report.Files,
+			jsonFile{Path: t.name, Extra: t.reason, Status: strings.Trim(t.status, "[]")})
 	}
 	report.Files = append(report.Files, p.written...)
 	var text bytes.Buffer
@@ -240,10 +265,11 @@ func (o *output) json(closures []*ldso.Closure, p *plan) error {
 	return nil
 }
 
-func newJSONProgram(c *ldso.Closure) jsonProgram {
+func newJSONProgram(c *ldso.Closure, p *plan) jsonProgram {
 	program := jsonProgram{Path: c.Program.Name, Real: c.Program.Real, Warnings: c.Warnings}
 	for _, o := range c.Objects {
-		object := jsonObject{Path: o.Name, Real: o.Real, Soname: o.Soname, Rule: o.Rule}
+		object := jsonObject{Path: o.Name, Real: o.Real, Soname: o.Soname, Rule: o.Rule,
+			Extra: p.reasons[&o.Place]}
 		if o.Loader != nil {
 			object.Loader = o.Loader.Name
 		}
@@ -270,7 +296,7 @@ func newJSONProgram(c *ldso.Closure) jsonProgram {
 		program.Problems = append(program.Problems, problem)
 	}
 	for _, run := range c.Runs {
-		program.Runs = append(program.Runs, newJSONProgram(run))
+		program.Runs = append(program.Runs, newJSONProgram(run, p))
 	}
 	return program
 }

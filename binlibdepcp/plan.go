@@ -5,6 +5,7 @@ package main
 import (
 	"debug/elf"
 	"encoding/binary"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -20,11 +21,14 @@ type plan struct {
 	caches   []string               // the ld.so.caches that dynamic linkers read,
 	order    binary.AppendByteOrder // in which byte order
 	system   []string               // the directories that they search without these
+	tree     []*ldso.Place          // directories and devices of trees
+	texts    []*text
 	problems []error
 	notes    []string   // what else to know
 	written  []jsonFile // what is in the jail besides the files
 
 	jail    string // what lies in there stays
+	reasons map[*ldso.Place]string
 	byInode map[ldso.Inode]*file
 	seen    map[string]bool
 }
@@ -32,6 +36,7 @@ type plan struct {
 // A file is a regular file, with all paths that have to lead to it.
 type file struct {
 	places []*ldso.Place
+	reason string // why it is there, "" if it is in the closure of a program
 	status string // [OK], [SKIPPED] or [FAILED], once it is known
 }
 
@@ -40,13 +45,19 @@ func (f *file) name() string { return f.places[0].Name }
 
 // newPlan brings together what all programs need, but for what lies below a directory,
 // the jail.
-func newPlan(closures []*ldso.Closure, extras *extras, jail string) *plan {
-	p := &plan{jail: jail, order: binary.LittleEndian, byInode: map[ldso.Inode]*file{}, seen: map[string]bool{}}
-	for _, c := range closures {
+func newPlan(closures []*ldso.Closure, extras *extras) *plan {
+	p := &plan{jail: extras.jail, reasons: extras.reasons, texts: extras.texts, order: binary.LittleEndian, byInode: map[ldso.Inode]*file{}, seen: map[string]bool{}}
+	for _, c := range slices.Concat(closures, extras.extra) {
 		p.addClosure(c)
 	}
+	for _, place := range extras.tree {
+		p.addWay(place)
+		if place.Info.Mode()&fs.ModeSymlink == 0 {
+			p.tree = append(p.tree, place)
+		}
+	}
 	for _, place := range extras.places {
-		p.add(place)
+		p.add(place, p.reasons[place])
 	}
 	p.problems = append(p.problems, extras.problems...)
 	for _, note := range extras.notes {
@@ -57,13 +68,14 @@ func newPlan(closures []*ldso.Closure, extras *extras, jail string) *plan {
 
 func (p *plan) addClosure(c *ldso.Closure) {
 	for _, o := range c.Objects {
-		p.add(&o.Place)
+		reason := p.reasons[&o.Place]
+		p.add(&o.Place, reason)
 		for _, place := range o.Also {
-			p.add(place)
+			p.add(place, reason)
 		}
 	}
 	if c.PathFile != nil {
-		p.add(c.PathFile)
+		p.add(c.PathFile, "")
 	}
 	p.system = append(p.system, c.Interpreter().SystemDirs...)
 	if cache := c.Interpreter().Cache; cache != "" && !p.seen["cache "+cache] {
@@ -88,12 +100,30 @@ func (p *plan) note(text string) {
 	}
 }
 
-// add adds a path, and what it leads through.
-func (p *plan) add(place *ldso.Place) {
-	if p.seen[place.Name] || p.jail != "" && strings.HasPrefix(place.Real, p.jail+"/") {
+// add adds a path, and what it leads through. The reason is "" if a closure has it.
+func (p *plan) add(place *ldso.Place, reason string) {
+	if p.jail != "" && strings.HasPrefix(place.Real, p.jail+"/") {
 		return
 	}
-	p.seen[place.Name] = true
+	inode := place.Inode()
+	f := p.byInode[inode]
+	if f == nil {
+		f = &file{reason: reason}
+		p.byInode[inode] = f
+		p.files = append(p.files, f)
+	}
+	if reason == "" {
+		f.reason = "" // the closure of another program has it
+	}
+	if !p.seen[place.Name] {
+		p.seen[place.Name] = true
+		p.addWay(place)
+		f.places = append(f.places, place)
+	}
+}
+
+// addWay adds the directories and links that a path leads through.
+func (p *plan) addWay(place *ldso.Place) {
 	for _, dir := range place.Dirs {
 		if !p.seen["dir "+dir] {
 			p.seen["dir "+dir] = true
@@ -106,14 +136,6 @@ func (p *plan) add(place *ldso.Place) {
 			p.links = append(p.links, link)
 		}
 	}
-	inode := place.Inode()
-	f := p.byInode[inode]
-	if f == nil {
-		f = &file{}
-		p.byInode[inode] = f
-		p.files = append(p.files, f)
-	}
-	f.places = append(f.places, place)
 }
 
 // base returns what the copying of a file is shown by.

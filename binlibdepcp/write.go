@@ -43,6 +43,7 @@ type writer struct {
 	errs    []error             // what could not be written
 	dropped map[string][]string // what copies lack, such as setuid, and which
 	ignored []string            // the copies whose set-user-ID or capabilities nosuid ignores
+	made    []*ldso.Place       // directories of trees that are new
 	stopped atomic.Bool         // nothing more is to be tried
 }
 
@@ -67,10 +68,13 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *
 	w.lookAtMount(directory)
 
 	out.begin(len(p.files))
+	w.makeTree() // with their modes, so before others make them
 	w.makeDirs()
 	w.copyFiles()
 	w.makeLinks()
 	w.nameFiles()
+	w.writeTexts()
+	w.finishTree()
 	for _, cache := range p.caches {
 		w.writeCache(cache)
 	}
@@ -197,7 +201,7 @@ func (w *writer) copyFiles() {
 	for i, f := range w.files {
 		<-done[i]
 		if f.status != failed || !w.stopped.Load() {
-			w.out.line(f.base(), f.status)
+			w.out.line(f.base(), f.status, f.reason)
 		}
 	}
 }
@@ -356,7 +360,7 @@ func (w *writer) writeCache(name string) {
 		status = failed
 		w.fail(fmt.Errorf("write the list of libraries: %w", err))
 	}
-	w.out.line(path.Base(name), status)
+	w.out.line(path.Base(name), status, "")
 	w.written = append(w.written, jsonFile{Path: name, Status: strings.Trim(status, "[]")})
 }
 

@@ -43,7 +43,7 @@ func (r *Root) KeepDir(name string, like *syscall.Stat_t) (dropped []string, err
 		}
 		defer unix.Close(fd)
 		st := unix.Stat_t{Mode: like.Mode, Uid: like.Uid, Gid: like.Gid}
-		if dropped, err = keep(fd, -1, &st); err != nil {
+		if dropped, err = r.keep(fd, -1, &st); err != nil {
 			return err
 		}
 		times := []unix.Timespec{unix.Timespec(like.Atim), unix.Timespec(like.Mtim)}
@@ -56,12 +56,19 @@ func (r *Root) KeepDir(name string, like *syscall.Stat_t) (dropped []string, err
 // permission bits, dev its number. Only the host's root can make devices, and the error is
 // EPERM for others.
 func (r *Root) Device(name string, mode uint32, dev uint64) error {
-	same := func(_ int, _ string, there *unix.Stat_t) bool {
-		return there.Mode&unix.S_IFMT == mode&unix.S_IFMT && there.Rdev == dev
-	}
-	return r.place("mknod", name, same, func(dir int, tmp string) error {
-		// chmod(2) of a device has no form that doesn't follow a link before Linux 6.6.
-		defer unix.Umask(unix.Umask(0))
-		return unix.Mknodat(dir, tmp, mode&(unix.S_IFMT|0o777), int(dev))
+	return r.do("mknod", name, func() error {
+		s, err := r.slot(name)
+		if err != nil {
+			return err
+		}
+		defer s.release()
+		if isKind(&s.there, mode&unix.S_IFMT) && s.there.Rdev == dev {
+			return nil
+		}
+		return s.commit(s.make(func() error {
+			// chmod(2) of a device has no form that doesn't follow a link before Linux 6.6.
+			defer unix.Umask(unix.Umask(0))
+			return unix.Mknodat(s.dir, s.tmp, mode&(unix.S_IFMT|0o777), int(dev))
+		}))
 	})
 }
