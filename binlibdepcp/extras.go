@@ -69,6 +69,7 @@ func (e *extras) addAll(closures []*ldso.Closure, with, also []string) error {
 			e.because("--with "+what, nil, add)
 		}
 	}
+	e.needMore(closures, with, also)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 		"retag":     retag,
 		"tmpfs":     tmpfs,
 		"validjson": validJSON,
+		"fill":      fill,
 	})
 	testscript.Run(t, params)
 }
@@ -124,7 +126,8 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(json.Unmarshal(run("binlibdepcp", "--library-path", ts.Getenv("LIBRARY_PATH"), "--json", "-l", program), &report))
 	var got, want []string
 	for _, o := range report.Programs[0].Objects[1:] {
-		if !slices.ContainsFunc(args[1:], func(v string) bool { return strings.HasSuffix(o.Path, v) }) {
+		isVariant := slices.ContainsFunc(args[1:], func(v string) bool { return strings.HasSuffix(o.Path, v) })
+		if !isVariant && o.Extra == "" {
 			got = append(got, o.Path)
 		}
 	}
@@ -235,6 +238,46 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", flags, options))
 	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+// fill is the command "fill jail program [program...]" of a script. It fills the jail as the
+// note on the first program says. In a user namespace nobody can make devices: it mounts
+// them.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fill jail program [program...]")
+	}
+	jail, program := ts.MkAbs(args[0]), args[1]
+	ts.Check(ts.Exec("binlibdepcp", "-l", program))
+	note := regexp.MustCompile("header names: add ([^;\n]*)").FindStringSubmatch(ts.ReadFile("stderr"))
+	if note == nil {
+		ts.Fatalf("no note on %s: %s", program, ts.ReadFile("stderr"))
+	}
+	words := strings.Fields(note[1])
+	var options []string
+	devices := canMakeDevices(ts)
+	for i := 0; i+1 < len(words); i += 2 {
+		name := words[i+1]
+		if devices || !strings.HasPrefix(name, "/dev/") {
+			options = append(options, words[i], name)
+			continue
+		}
+		target := filepath.Join(jail, name)
+		ts.Check(os.MkdirAll(filepath.Dir(target), 0o755))
+		ts.Check(os.WriteFile(target, nil, 0o666))
+		ts.Check(unix.Mount(name, target, "", unix.MS_BIND, ""))
+		ts.Defer(func() { ts.Check(unix.Unmount(target, unix.MNT_DETACH)) })
+	}
+	ts.Check(ts.Exec("binlibdepcp", slices.Concat(options, args[1:], []string{jail})...))
+	if said := ts.ReadFile("stderr"); devices && strings.Contains(said, "no header names") {
+		ts.Fatalf("the note comes again: %s", said)
+	}
+}
+
+func canMakeDevices(ts *testscript.TestScript) bool {
+	name := ts.MkAbs("device")
+	defer os.Remove(name)
+	return unix.Mknod(name, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) == nil
 }
 
 // validJSON is the command "validjson" of a script: stdout is one JSON value.
