@@ -65,7 +65,7 @@ func TestReport(t *testing.T) {
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
 		{Failed("join", "/proc/1/ns/net", unix.EINVAL),
 			"step: join /proc/1/ns/net: invalid argument\n  a hint of its own\n"},
-		{Failed("join", "x", errGone), "step: join x: the other process is gone\n"},
+		{Failed("join", "x", errors.New("no errno")), "step: join x: no errno\n"},
 		{&UsageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
 			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM),

@@ -49,6 +49,8 @@ var explained = []struct {
 	facts             *Facts
 	id, want          string // what is printed, or a part of it
 }{
+	{"mmap", "memory of the child", unix.ENOMEM, root(), "memory", "ulimit -v unlimited"},
+	{"lock", "/proc/self/ns/ipc", unix.EAGAIN, root(), "locked", "lslocks"},
 	{"clone", "CLONE_NEWPID", unix.EPERM, root(user), "root", "be root: sudo " + self +
 		"\nor root in a user namespace: unshare --user --map-root-user " + self},
 	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin), "capability",

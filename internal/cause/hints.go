@@ -60,7 +60,7 @@ var hints = []Hint{
 		"it to start itself again", "SUDOmount -t proc proc /proc", ""}, nil},
 	{"re-execute", unix.E2BIG, nil, Cause{"environment", "the environment is too large",
 		"env -i SELF", ""}, nil},
-	{"clone|socketpair", unix.EMFILE, nil, Cause{"files", "the limit RLIMIT_NOFILE allows only " +
+	{"clone|socketpair|memfd_create|dup", unix.EMFILE, nil, Cause{"files", "the limit RLIMIT_NOFILE allows only " +
 		"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""}, nil},
 	{"clone", unix.EAGAIN, inPIDs, Cause{}, pidsLimit},
 	{"clone", unix.EAGAIN, nil, Cause{"processes", "there are as many processes and threads as " +

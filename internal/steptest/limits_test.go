@@ -201,7 +201,8 @@ func TestTooFewThreads(t *testing.T) {
 			failed++
 			assert.Equal(t, 125, cmd.ProcessState.ExitCode())
 			assert.Equal(t, "step1-pid: clone a thread of the child: resource temporarily unavailable\n"+
-				"  too many processes, RLIMIT_NPROC or a pids cgroup; see: ulimit -u\n", out)
+				"  there are as many processes and threads as RLIMIT_NPROC or a pids cgroup allows: "+
+				"sudo prlimit --pid $$ --nproc=unlimited\n", out)
 		}
 	}
 	assert.Positive(t, failed, "no limit between that for one process and that for two")

@@ -34,8 +34,8 @@ func TestCommands(t *testing.T) {
 		c, err := Parse(file, page)
 		require.NoError(t, err)
 		for _, step := range c.Steps() {
-			if step.Kind != Commands {
-				continue
+			if step.Kind != Commands || strings.HasSuffix(file, "binlibdepcp.md") {
+				continue // that page fills jails with programs that a machine may lack
 			}
 			for _, name := range word.FindAllString(strings.Join(step.Lines, "\n"), -1) {
 				path := installed(name)

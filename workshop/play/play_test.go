@@ -140,7 +140,7 @@ func TestBadInput(t *testing.T) {
 		{"1 2", "workshop: one chapter, and options before it: 2", 125},
 		{"--section x 1", "workshop: chapter 1-pid has no section x; there are ", 125},
 		{"--section Inside", "workshop: --section takes a chapter, too", 125},
-		{"--colour 1", "workshop: no such option: -colour", 125},
+		{"--colour 1", "workshop: no such option: --colour", 125},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			cmd := play(t, strings.Fields(test.args)...)

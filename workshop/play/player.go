@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/workshop/advice"
 	"nsteps/workshop/chapter"
 )
 
@@ -195,7 +196,7 @@ func stop(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *ch
 	if unix.Statfs(s.Dir(), &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 {
 		failed.noexec = s.Dir()
 	}
-	return failed
+	return &advice.Error{Err: failed, Advice: failed.advice()}
 }
 
 // A failure is a line that didn't do what its chapter says.
@@ -211,20 +212,21 @@ func (f *failure) Error() string {
 
 func (f *failure) Unwrap() error { return f.err }
 
-// Advice says how to go on: see report in the main program.
-func (f *failure) Advice() string {
-	program := common.Quote(os.Args[0])
+// advice says how to go on.
+func (f *failure) advice() string {
+	me := advice.Me()
+	again, doctor := me.Call("workshop", "play "+f.chapter), me.Call("workshop", "doctor")
 	var ended *chapter.Ended
 	switch {
 	case f.noexec != "":
 		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); "+
-			"choose another: TMPDIR=DIRECTORY %s play %s", f.noexec, program, f.chapter)
+			"choose another: TMPDIR=DIRECTORY %s", f.noexec, again)
 	case errors.As(f.err, &ended) && ended.Status == 127:
-		return "a program is missing; to see which, and its package: " + program + " doctor"
+		return "a program is missing; to see which, and its package: " + doctor
 	case errors.As(f.err, &ended):
-		return fmt.Sprintf("fix what it printed above, then: %s play %s", program, f.chapter)
+		return "fix what it printed above, then: " + again
 	}
-	return "to see what can't run on this machine: " + program + " doctor"
+	return "to see what can't run on this machine: " + doctor
 }
 
 func (p *player) typed(ctx context.Context, line string) error {
