@@ -69,7 +69,7 @@ diffs: ## write the diffs between neighbours to docs/diff, where the README link
 		shift; done; true
 
 docs: ## write the code that the chapters show into them, from the sources
-	go run ./workshop/chapter/include docs/*.md
+	go run ./docs/include docs/*.md
 
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover

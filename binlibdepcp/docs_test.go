@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"nsteps/internal/steptest"
-	"nsteps/workshop/chapter"
+	"nsteps/workshop/page"
+	"nsteps/workshop/session"
 )
 
 // The page on this command tells the truth.
@@ -24,11 +25,11 @@ func TestDocs(t *testing.T) {
 		runtime.GOARCH != "amd64" {
 		t.Skip("SKIPPED: the page shows the paths and versions of Debian 12 on amd64, this is another system")
 	}
-	page, err := os.ReadFile("../docs/binlibdepcp.md")
+	text, err := os.ReadFile("../docs/binlibdepcp.md")
 	require.NoError(t, err)
-	c, err := chapter.Parse("docs/binlibdepcp.md", page)
+	c, err := page.Parse("docs/binlibdepcp.md", text)
 	require.NoError(t, err)
-	s, err := chapter.Start(t.Context(), filepath.Dir(steptest.Bin("binlibdepcp")), false)
+	s, err := session.Start(t.Context(), filepath.Dir(steptest.Bin("binlibdepcp")), false)
 	require.NoError(t, err)
 	defer s.Close()
 	assert.NoError(t, s.Check(c))

@@ -20,8 +20,8 @@ import (
 	"nsteps/binlibdepcp/jail"
 	"nsteps/common"
 	"nsteps/internal/linux"
-	"nsteps/workshop/chapter"
 	"nsteps/workshop/procs"
+	"nsteps/workshop/session"
 )
 
 // What step5-ipc and those after it make.
@@ -77,7 +77,7 @@ func (t *tidier) queue() {
 func (t *tidier) chapters(shm string) {
 	playing := false
 	for _, dir := range mine(os.TempDir(), fs.ModeDir) {
-		lock, err := chapter.Lock(dir)
+		lock, err := session.Lock(dir)
 		switch {
 		case errors.Is(err, unix.EWOULDBLOCK):
 			playing = true
@@ -105,7 +105,7 @@ func (t *tidier) chapters(shm string) {
 // mine returns this user's files of a type, in a directory that anybody may write to,
 // with the name of what a session makes.
 func mine(dir string, kind fs.FileMode) (files []string) {
-	names, _ := filepath.Glob(filepath.Join(dir, chapter.DirPattern))
+	names, _ := filepath.Glob(filepath.Join(dir, session.DirPattern))
 	for _, name := range names {
 		info, err := os.Lstat(name)
 		if err != nil || info.Mode().Type() != kind {

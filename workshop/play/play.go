@@ -27,8 +27,8 @@ import (
 	"nsteps/common"
 	"nsteps/docs"
 	"nsteps/workshop/advice"
-	"nsteps/workshop/chapter"
 	"nsteps/workshop/output"
+	"nsteps/workshop/page"
 )
 
 // Command returns the command.
@@ -117,17 +117,17 @@ func (s stopped) Error() string { return s.signal.String() }
 var errQuit = errors.New("the person has had enough")
 
 // read returns the chapters that have something to play, in the order of their names.
-func read(pages fs.FS) (all []*chapter.Chapter, err error) {
+func read(pages fs.FS) (all []*page.Chapter, err error) {
 	names, err := fs.Glob(pages, "*.md")
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		page, err := fs.ReadFile(pages, name)
+		text, err := fs.ReadFile(pages, name)
 		if err != nil {
 			return nil, err
 		}
-		ch, err := chapter.Parse("docs/"+name, page)
+		ch, err := page.Parse("docs/"+name, text)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func read(pages fs.FS) (all []*chapter.Chapter, err error) {
 }
 
 // steps returns what is played of a section.
-func steps(s *chapter.Section) (shown []*chapter.Step) {
+func steps(s *page.Section) (shown []*page.Step) {
 	for _, step := range s.Steps() {
 		if !step.Folded {
 			shown = append(shown, step)
@@ -152,7 +152,7 @@ func steps(s *chapter.Section) (shown []*chapter.Step) {
 }
 
 // choose returns the chapter named, or those of the steps: all that have a number but 0.
-func choose(all []*chapter.Chapter, args []string) (chosen []*chapter.Chapter, err error) {
+func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err error) {
 	if len(args) > 1 {
 		return nil, fmt.Errorf("one chapter, and options before it: %s", args[1])
 	}
@@ -164,7 +164,7 @@ func choose(all []*chapter.Chapter, args []string) (chosen []*chapter.Chapter, e
 		case len(args) == 0 && numbered && number != "0":
 			chosen = append(chosen, ch)
 		case len(args) == 1 && (args[0] == ch.Name || numbered && (args[0] == number || args[0] == word)):
-			return []*chapter.Chapter{ch}, nil
+			return []*page.Chapter{ch}, nil
 		}
 		names = append(names, ch.Name)
 	}
@@ -175,7 +175,7 @@ func choose(all []*chapter.Chapter, args []string) (chosen []*chapter.Chapter, e
 }
 
 // section returns the number of a chapter's section, given by its title or a part of it.
-func section(ch *chapter.Chapter, name string) (int, error) {
+func section(ch *page.Chapter, name string) (int, error) {
 	var titles []string
 	found := -1
 	for i, s := range ch.Sections {
@@ -196,7 +196,7 @@ func section(ch *chapter.Chapter, name string) (int, error) {
 	return found, nil
 }
 
-func list(w io.Writer, chapters []*chapter.Chapter, sections bool) error {
+func list(w io.Writer, chapters []*page.Chapter, sections bool) error {
 	for _, ch := range chapters {
 		if _, err := fmt.Fprintf(w, "%-12s %s\n", ch.Name, ch.Title); err != nil {
 			return err

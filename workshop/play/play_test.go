@@ -20,7 +20,7 @@ import (
 
 	"nsteps/docs"
 	"nsteps/internal/steptest"
-	"nsteps/workshop/chapter"
+	"nsteps/workshop/page"
 )
 
 func TestMain(m *testing.M) {
@@ -47,16 +47,16 @@ func TestWrap(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	one, two, page := &chapter.Chapter{Name: "1-pid"}, &chapter.Chapter{Name: "2-mnt"}, &chapter.Chapter{Name: "from-c"}
-	all := []*chapter.Chapter{one, two, page}
-	for name, want := range map[string]*chapter.Chapter{"1": one, "1-pid": one, "pid": one, "mnt": two, "from-c": page} {
+	one, two, other := &page.Chapter{Name: "1-pid"}, &page.Chapter{Name: "2-mnt"}, &page.Chapter{Name: "from-c"}
+	all := []*page.Chapter{one, two, other}
+	for name, want := range map[string]*page.Chapter{"1": one, "1-pid": one, "pid": one, "mnt": two, "from-c": other} {
 		got, err := choose(all, []string{name})
 		assert.NoError(t, err)
-		assert.Equal(t, []*chapter.Chapter{want}, got)
+		assert.Equal(t, []*page.Chapter{want}, got)
 	}
 	got, err := choose(all, nil)
 	assert.NoError(t, err)
-	assert.Equal(t, []*chapter.Chapter{one, two}, got)
+	assert.Equal(t, []*page.Chapter{one, two}, got)
 	_, err = choose(all, []string{"c"})
 	assert.EqualError(t, err, "no chapter c; there are 1-pid, 2-mnt, from-c")
 	_, err = choose(all, []string{"1", "2"})
@@ -64,8 +64,8 @@ func TestChoose(t *testing.T) {
 }
 
 func TestSection(t *testing.T) {
-	some := []chapter.Part{{Step: &chapter.Step{}}}
-	ch := &chapter.Chapter{Name: "1", Sections: []*chapter.Section{{Title: "T"}, {Title: "On the host", Parts: some},
+	some := []page.Part{{Step: &page.Step{}}}
+	ch := &page.Chapter{Name: "1", Sections: []*page.Section{{Title: "T"}, {Title: "On the host", Parts: some},
 		{Title: "Words"}, {Title: "Inside the host", Parts: some}, {Title: "Host", Parts: some}}}
 	for name, want := range map[string]int{"T": 0, "on the": 1, "host": 4, "inside": 3, "HOST": 4} {
 		got, err := section(ch, name)

@@ -18,7 +18,8 @@ import (
 
 	"nsteps/common"
 	"nsteps/workshop/advice"
-	"nsteps/workshop/chapter"
+	"nsteps/workshop/page"
+	"nsteps/workshop/session"
 )
 
 var (
@@ -26,8 +27,8 @@ var (
 	say     = color.New(color.FgCyan)
 	command = color.New(color.Bold)
 	prompts = map[string]*color.Color{
-		chapter.Host:   color.New(color.FgGreen, color.Bold),
-		chapter.Inside: color.New(color.FgYellow, color.Bold),
+		page.Host:   color.New(color.FgGreen, color.Bold),
+		page.Inside: color.New(color.FgYellow, color.Bold),
 	}
 )
 
@@ -93,8 +94,8 @@ func wrap(text string, width int) string {
 }
 
 // play plays a chapter from a section on.
-func (p *player) play(ctx context.Context, ch *chapter.Chapter, start int, bin string) (err error) {
-	s, err := chapter.Start(ctx, bin, true)
+func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin string) (err error) {
+	s, err := session.Start(ctx, bin, true)
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (p *player) play(ctx context.Context, ch *chapter.Chapter, start int, bin s
 	return p.err
 }
 
-func (p *player) section(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, section *chapter.Section, title bool) error {
+func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter, section *page.Section, title bool) error {
 	if !title {
 		p.print("\n" + heading.Sprint(wrap(section.Title, p.width)) + "\n")
 	}
@@ -152,9 +153,9 @@ func (p *player) section(ctx context.Context, s *chapter.Session, ch *chapter.Ch
 	return nil
 }
 
-func (p *player) step(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step) error {
+func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter, step *page.Step) error {
 	p.print("\n")
-	sign := map[chapter.Kind]string{chapter.Commands: "# ", chapter.Input: "> ", chapter.Key: "> "}[step.Kind]
+	sign := map[page.Kind]string{page.Commands: "# ", page.Input: "> ", page.Key: "> "}[step.Kind]
 	for i, line := range step.Lines {
 		if i > 0 && s.More() { // of a here-document, which is one command
 			p.print(prompts[step.Terminal].Sprint("> "))
@@ -185,7 +186,7 @@ func (p *player) output(text string) {
 }
 
 // stop returns the error of a line after which no other may be typed.
-func stop(ctx context.Context, s *chapter.Session, ch *chapter.Chapter, step *chapter.Step, i int,
+func stop(ctx context.Context, s *session.Session, ch *page.Chapter, step *page.Step, i int,
 	err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -216,7 +217,7 @@ func (f *failure) Unwrap() error { return f.err }
 func (f *failure) advice() string {
 	me := advice.Me()
 	again, doctor := me.Call("workshop", "play "+f.chapter), me.Call("workshop", "doctor")
-	var ended *chapter.Ended
+	var ended *session.Ended
 	switch {
 	case f.noexec != "":
 		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); "+

@@ -1,6 +1,6 @@
 //go:build linux
 
-package chapter
+package session
 
 import (
 	"bytes"
@@ -21,6 +21,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"nsteps/workshop/page"
 )
 
 // Columns and Rows are the size of the terminals.
@@ -111,7 +113,7 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 		s.Close()
 		return nil, err
 	}
-	for _, name := range []string{Host, Inside} {
+	for _, name := range []string{page.Host, page.Inside} {
 		t := s.terminals[name]
 		if _, err := t.wait(ctx, s.Timeout, s.prompts.ready); err != nil {
 			s.Close()
@@ -170,7 +172,7 @@ func (s *Session) open(bin string) error {
 			env = append(env, name+"="+value)
 		}
 	}
-	for _, name := range []string{Host, Inside} {
+	for _, name := range []string{page.Host, page.Inside} {
 		cmd := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
 		cmd.Dir, cmd.Env = s.dir, env
 		file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: Rows, Cols: Columns})
@@ -260,7 +262,7 @@ func (e *Ended) Error() string { return fmt.Sprintf("it ended with status %d", e
 
 // Check executes all steps of a chapter and compares their outputs. Its error is an
 // Error where the page isn't true.
-func (s *Session) Check(c *Chapter) error {
+func (s *Session) Check(c *page.Chapter) error {
 	for _, step := range c.Steps() {
 		for i := range step.Lines {
 			_, err := s.Line(step, i)
@@ -291,7 +293,7 @@ func (s *Session) Check(c *Chapter) error {
 //
 // The line is typed only if the shell or program that it is meant for has the terminal.
 // A command that fails is an Ended, unless the page says that it fails.
-func (s *Session) Line(step *Step, i int) (string, error) {
+func (s *Session) Line(step *page.Step, i int) (string, error) {
 	t := s.terminals[step.Terminal]
 	if i == 0 {
 		s.output = ""
@@ -310,8 +312,8 @@ func (s *Session) Line(step *Step, i int) (string, error) {
 
 // ready waits until the terminal belongs to the shell or to the program that a line is
 // meant for, and returns what is printed meanwhile. Its error says where the terminal is.
-func (s *Session) ready(t *terminal, step *Step, i int) (string, error) {
-	if step.Kind != Commands {
+func (s *Session) ready(t *terminal, step *page.Step, i int) (string, error) {
+	if step.Kind != page.Commands {
 		return "", s.running(t)
 	}
 	var out string
@@ -354,18 +356,18 @@ func (s *Session) running(t *terminal) error {
 }
 
 // answer types a line and waits for what comes.
-func (s *Session) answer(t *terminal, step *Step, i int) (string, error) {
+func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 	line := step.Lines[i]
 	typed, echo := line+"\n", line+"\n"
-	if step.Kind == Key {
-		typed = keys[line]
+	if step.Kind == page.Key {
+		typed = page.Keys[line]
 		echo = "^" + string(typed[0]|0x40)
 		if line == "Ctrl-D" {
 			echo = "" // it isn't echoed: termios(3), ECHOCTL
 		}
 	}
 	t.open = step.Open && i == len(step.Lines)-1
-	t.opening = step.Kind == Commands && opens(line) || t.opening && step.Kind != Commands
+	t.opening = step.Kind == page.Commands && page.Opens(line) || t.opening && step.Kind != page.Commands
 	s.more, s.status = false, 0
 	before := t.take()
 	if _, err := t.file.WriteString(typed); err != nil {
@@ -395,7 +397,7 @@ func (s *Session) answer(t *terminal, step *Step, i int) (string, error) {
 }
 
 // judge looks where a line has left the terminal, given what it has printed.
-func (s *Session) judge(t *terminal, step *Step, i int, out string) error {
+func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 	s.more = strings.HasSuffix(out, s.prompts.ps2)
 	s.status = max(0, s.prompts.status(out))
 	switch {
@@ -414,7 +416,7 @@ func (s *Session) judge(t *terminal, step *Step, i int, out string) error {
 	}
 	t.opening = false
 	t.settled()
-	if s.status != 0 && !step.mayFail(i) {
+	if s.status != 0 && !step.MayFail(i) {
 		return &Ended{s.status}
 	}
 	return nil

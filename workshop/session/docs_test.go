@@ -1,10 +1,9 @@
 //go:build linux
 
-package chapter
+package session
 
 import (
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,15 +11,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/text"
 
 	"nsteps/docs"
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
+	"nsteps/workshop/page"
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp", "workshop")
+	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop")...)
 }
 
 // pages returns the chapters by their names.
@@ -39,11 +38,11 @@ func pages(t *testing.T) map[string][]byte {
 
 // What the chapters tell a person to type does what they show.
 func TestChapters(t *testing.T) {
-	for name, page := range pages(t) {
+	for name, text := range pages(t) {
 		t.Run(name, func(t *testing.T) {
-			c, err := Parse("docs/"+name, page)
+			c, err := page.Parse("docs/"+name, text)
 			require.NoError(t, err)
-			lines := strings.Split(string(page), "\n")
+			lines := strings.Split(string(text), "\n")
 			for _, step := range c.Steps() {
 				assert.Equal(t, "**"+step.Terminal+"**", lines[step.At-3], "docs/%s:%d", name, step.At)
 			}
@@ -51,7 +50,7 @@ func TestChapters(t *testing.T) {
 				return
 			}
 			steptest.NeedsHost(t)
-			if c.NeedsRoot && !initialRoot() {
+			if c.NeedsRoot && !linux.InInitialUser() {
 				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
 			}
 			steptest.LockChapters(t)
@@ -73,42 +72,4 @@ func spaces(t *testing.T) string {
 	bin := filepath.Join(checkout, "bin")
 	require.NoError(t, os.Symlink(filepath.Dir(steptest.Bin("step1-pid")), bin))
 	return bin
-}
-
-func initialRoot() bool {
-	uids, _ := os.ReadFile("/proc/self/uid_map")
-	return strings.Join(strings.Fields(string(uids)), " ") == "0 0 4294967295"
-}
-
-// The code in the chapters is that of the sources: make docs writes it anew.
-func TestIncludes(t *testing.T) {
-	for name, page := range pages(t) {
-		want, err := Include("docs/"+name, page, os.DirFS("../.."))
-		if assert.NoError(t, err) {
-			assert.Equal(t, string(want), string(page), "docs/%s: make docs writes it anew", name)
-		}
-	}
-}
-
-// No link and no picture of a chapter leads nowhere.
-func TestLinks(t *testing.T) {
-	for name, page := range pages(t) {
-		document := markdown.Parser().Parse(text.NewReader(page))
-		require.NoError(t, ast.Walk(document, func(n ast.Node, enter bool) (ast.WalkStatus, error) {
-			var to string
-			switch n := n.(type) {
-			case *ast.Link:
-				to = string(n.Destination)
-			case *ast.Image:
-				to = string(n.Destination)
-				_, err := docs.FS.Open(to)
-				assert.NoError(t, err, "docs/%s: a picture that isn't embedded", name)
-			}
-			if u, err := url.Parse(to); err != nil || u.Scheme == "" && u.Path != "" {
-				_, err := os.Stat(filepath.Join("../../docs", u.Path))
-				assert.NoError(t, err, "docs/%s", name)
-			}
-			return ast.WalkContinue, nil
-		}))
-	}
 }

@@ -1,5 +1,5 @@
-// Package chapter reads the chapters in docs, and executes them: they are the one source
-// of what people read, of what workshop play plays, and of what the tests run.
+// Package page parses the chapters in docs: they are the one source of what people read,
+// of what workshop play plays, and of what the tests run. Package session executes them.
 //
 // A chapter is a Markdown page. Its fenced blocks say by the words behind the fence what
 // they are:
@@ -33,8 +33,8 @@
 // A comment "needs root" says that the page doesn't run in a user namespace, and a comment
 // "may fail" that any of its commands may, because the page is about errors. Blocks go and
 // diff have no place in a chapter but behind a comment that says what they show, see
-// Include.
-package chapter
+// Blocks.
+package page
 
 import (
 	"bytes"
@@ -117,20 +117,34 @@ type Step struct {
 	lenient   bool // any line may fail
 }
 
-// mayFail reports whether the status of a line doesn't count: because the page says so,
+// MayFail reports whether the status of a line doesn't count: because the page says so,
 // because the line is a key that ends a program, or because exit(1p) hands on the status
 // of the command before.
-func (s *Step) mayFail(i int) bool {
-	return s.lenient || s.Kind == Key || closes(s.Lines[i]) || slices.Contains(s.Fails, i+1)
+func (s *Step) MayFail(i int) bool {
+	return s.lenient || s.Kind == Key || Closes(s.Lines[i]) || slices.Contains(s.Fails, i+1)
 }
 
-// opens reports whether a command starts a shell to type in.
-func opens(line string) bool { return strings.HasSuffix(line, "bash --norc") }
+// Opens reports whether a command starts a shell to type in.
+func Opens(line string) bool { return strings.HasSuffix(line, "bash --norc") }
 
-// closes reports whether a command ends the shell that it is typed in.
-func closes(line string) bool { return line == "exit" || strings.HasPrefix(line, "exit ") }
+// Closes reports whether a command ends the shell that it is typed in.
+func Closes(line string) bool { return line == "exit" || strings.HasPrefix(line, "exit ") }
 
-var keys = map[string]string{"Ctrl-C": "\x03", "Ctrl-D": "\x04", "Ctrl-Z": "\x1a", `Ctrl-\`: "\x1c"}
+// Keys are what the keys of steps send to a terminal.
+var Keys = map[string]string{"Ctrl-C": "\x03", "Ctrl-D": "\x04", "Ctrl-Z": "\x1a", `Ctrl-\`: "\x1c"}
+
+// Patterns match what may differ from run to run, and nothing else does.
+var Patterns = map[string]string{
+	// A number but 0 and 1: who is PID 1, and who has no parent, is no matter of chance.
+	"pid":   `\b(?:[2-9]|[1-9][0-9]{1,6})\b`,
+	"inode": `\b[1-9][0-9]{7,19}\b`, // of a namespace (namespaces(7))
+	"date": `\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
+		`|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ?[0-9 ][0-9](?: +[0-9]{2}:[0-9]{2}| +[0-9]{4})?\b` +
+		`|\b[0-9]{2}:[0-9]{2}(?::[0-9]{2})?\b`,
+	"size": `\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`,
+	"tty":  `\b(?:pts/[0-9]+|tty[0-9]+)\b`,
+	"key":  `\b0x[0-9a-f]{8}\b`, // of a System V queue (ftok(3))
+}
 
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table))
 
@@ -272,7 +286,7 @@ func (p *reader) output(content string, vary []string) error {
 	}
 	for _, kind := range vary {
 		if _, ok := Patterns[kind]; !ok {
-			return fmt.Errorf("no pattern %q; there are %s", kind, strings.Join(kinds(), ", "))
+			return fmt.Errorf("no pattern %q; there are %s", kind, strings.Join(slices.Sorted(maps.Keys(Patterns)), ", "))
 		}
 	}
 	p.last.Output, p.last.Vary, p.last.hasOutput = content, vary, true
@@ -324,7 +338,7 @@ func (s *Step) check(label string) error {
 		return fmt.Errorf("it is for the terminal %s, and the label says %s", s.Terminal, label)
 	case s.Kind != Commands && len(s.Lines) > 1:
 		return fmt.Errorf("%d lines of %s: each is a block, with its output", len(s.Lines), s.Kind)
-	case s.Kind == Key && keys[s.Lines[0]] == "":
+	case s.Kind == Key && Keys[s.Lines[0]] == "":
 		return fmt.Errorf("no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
 	}
 	for _, line := range s.Lines {
@@ -383,9 +397,9 @@ func (s *Step) count(shells map[string]int) error {
 		s.Depths = append(s.Depths, n)
 		switch {
 		case s.Kind != Commands:
-		case opens(line):
+		case Opens(line):
 			n++
-		case closes(line):
+		case Closes(line):
 			n--
 		}
 	}

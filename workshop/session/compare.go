@@ -1,27 +1,15 @@
-package chapter
+package session
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
-)
 
-// Patterns match what may differ from run to run, and nothing else does.
-var Patterns = map[string]string{
-	// A number but 0 and 1: who is PID 1, and who has no parent, is no matter of chance.
-	"pid":   `\b(?:[2-9]|[1-9][0-9]{1,6})\b`,
-	"inode": `\b[1-9][0-9]{7,19}\b`, // of a namespace (namespaces(7))
-	"date": `\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
-		`|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ?[0-9 ][0-9](?: +[0-9]{2}:[0-9]{2}| +[0-9]{4})?\b` +
-		`|\b[0-9]{2}:[0-9]{2}(?::[0-9]{2})?\b`,
-	"size": `\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`,
-	"tty":  `\b(?:pts/[0-9]+|tty[0-9]+)\b`,
-	"key":  `\b0x[0-9a-f]{8}\b`, // of a System V queue (ftok(3))
-}
+	"nsteps/workshop/page"
+)
 
 // order is that in which patterns are tried: the narrow ones first.
 var order = []string{"date", "tty", "key", "inode", "pid", "size"}
@@ -32,13 +20,11 @@ func varying(vary []string) *regexp.Regexp {
 	expression := `\[[0-9]{1,2}\]`
 	for _, kind := range order {
 		if slices.Contains(vary, kind) {
-			expression += "|(?P<" + kind + ">" + Patterns[kind] + ")"
+			expression += "|(?P<" + kind + ">" + page.Patterns[kind] + ")"
 		}
 	}
 	return regexp.MustCompile(expression)
 }
-
-func kinds() []string { return slices.Sorted(maps.Keys(Patterns)) }
 
 // A value is a text that a pattern matched.
 type value struct{ kind, text string }

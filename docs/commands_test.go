@@ -1,6 +1,6 @@
 //go:build linux
 
-package chapter
+package docs
 
 import (
 	"os"
@@ -16,6 +16,7 @@ import (
 
 	"nsteps/internal/cmdline"
 	"nsteps/workshop/doctor"
+	"nsteps/workshop/page"
 )
 
 // arguments are words of the pages that are names of programs, and aren't typed as such.
@@ -30,11 +31,11 @@ func TestCommands(t *testing.T) {
 	known := programs(t, doctor.Packages("debian"))
 	word := regexp.MustCompile(`[A-Za-z0-9_.+-]+`)
 	typed := 0
-	for file, page := range pages(t) {
-		c, err := Parse(file, page)
+	for file, text := range pages(t) {
+		c, err := page.Parse(file, text)
 		require.NoError(t, err)
 		for _, step := range c.Steps() {
-			if step.Kind != Commands || strings.HasSuffix(file, "binlibdepcp.md") {
+			if step.Kind != page.Commands || strings.HasSuffix(file, "binlibdepcp.md") {
 				continue // that page fills jails with programs that a machine may lack
 			}
 			for _, name := range word.FindAllString(strings.Join(step.Lines, "\n"), -1) {

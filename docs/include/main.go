@@ -9,8 +9,6 @@ import (
 	"bytes"
 	"log"
 	"os"
-
-	"nsteps/workshop/chapter"
 )
 
 func main() {
@@ -21,7 +19,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		after, err := chapter.Include(file, before, os.DirFS("."))
+		after, err := include(file, before, os.DirFS("."))
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package chapter
+package docs
 
 import (
 	"go/ast"
@@ -14,14 +14,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"nsteps/docs"
 )
 
 // The page on errors has what the programs can say: a new hint, operation or error
 // without an entry fails here.
 func TestTroubleshooting(t *testing.T) {
-	text, err := docs.FS.ReadFile("troubleshooting.md")
+	text, err := FS.ReadFile("troubleshooting.md")
 	require.NoError(t, err)
 	page := strings.Join(strings.Fields(string(text)), " ")
 	has := func(t *testing.T, said []phrase) {
@@ -32,15 +30,15 @@ func TestTroubleshooting(t *testing.T) {
 	}
 	t.Run("hints", func(t *testing.T) {
 		for _, file := range []string{"container", "exec", "hints"} {
-			has(t, phrases(t, "../../internal/cause/"+file+".go", isCause))
+			has(t, phrases(t, "../internal/cause/"+file+".go", isCause))
 		}
-		has(t, phrases(t, "../../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
-		has(t, phrases(t, "../doctor/explain.go", isText))
+		has(t, phrases(t, "../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
+		has(t, phrases(t, "../workshop/doctor/explain.go", isText))
 	})
 	t.Run("operations", func(t *testing.T) {
 		var all []phrase
 		for _, dir := range []string{"common", "step*"} {
-			all = append(all, operations(t, "../../"+dir+"/*.go")...)
+			all = append(all, operations(t, "../"+dir+"/*.go")...)
 		}
 		require.NotEmpty(t, all)
 		for _, op := range append(all, phrase{"mkdir", "os.MkdirAll in step6-chroot/main.go"}) {
@@ -49,7 +47,7 @@ func TestTroubleshooting(t *testing.T) {
 	})
 	t.Run("errors", func(t *testing.T) {
 		for _, pattern := range []string{"common/*.go", "step*/main.go", "binlibdepcp/*.go"} {
-			for _, file := range sources(t, "../../"+pattern) {
+			for _, file := range sources(t, "../"+pattern) {
 				for _, p := range phrases(t, file, isError) {
 					has(t, []phrase{p})
 				}
@@ -57,7 +55,7 @@ func TestTroubleshooting(t *testing.T) {
 		}
 		// Below them are errors of single bytes in a damaged file, which have one entry.
 		for _, pattern := range []string{"binlibdepcp/ldso/*.go", "binlibdepcp/jail/*.go"} {
-			for _, file := range sources(t, "../../"+pattern) {
+			for _, file := range sources(t, "../"+pattern) {
 				for _, p := range phrases(t, file, isErrorVariable) {
 					has(t, []phrase{p})
 				}

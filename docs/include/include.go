@@ -1,7 +1,7 @@
-package chapter
+package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -11,11 +11,11 @@ import (
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
-	gast "github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/text"
+
+	"nsteps/workshop/page"
 )
 
-// Include returns a page with the code that it shows as the sources have it now. In
+// include returns a page with the code that it shows as the sources have it now. In
 // front of each block go or diff stands a comment that says what it shows:
 //
 //	<!-- include FILE NAME... -->     functions, types or values of a source file, the
@@ -23,66 +23,49 @@ import (
 //	<!-- diff FILE FILE [NAME...] --> what they are in the one, and in the other
 //
 // Errors begin with the file and the line.
-func Include(file string, page []byte, sources fs.FS) ([]byte, error) {
-	type change struct {
-		start, stop int
-		content     string
+func include(file string, text []byte, sources fs.FS) ([]byte, error) {
+	blocks := page.Blocks(text)
+	slices.Reverse(blocks) // from the end, so that positions stay
+	var err error
+	for _, b := range blocks {
+		content, ok, e := code(b, sources)
+		if e != nil {
+			err = fmt.Errorf("%s:%d: %w", file, b.Line, e) // of the first block, in the end
+		} else if ok {
+			text = slices.Concat(text[:b.Start], []byte(content), text[b.Stop:])
+		}
 	}
-	var changes []change
-	document := markdown.Parser().Parse(text.NewReader(page))
-	err := gast.Walk(document, func(n gast.Node, enter bool) (gast.WalkStatus, error) {
-		if html, ok := n.(*gast.HTMLBlock); ok && enter {
-			words := strings.Fields(comment(htmlText(html, page)))
-			next, _ := n.NextSibling().(*gast.FencedCodeBlock)
-			if len(words) > 0 && (words[0] == "include" || words[0] == "diff") && next == nil {
-				return gast.WalkStop, fmt.Errorf("%s:%d: no block behind the comment", file, line(n, page))
-			}
-		}
-		block, ok := n.(*gast.FencedCodeBlock)
-		if !ok || !enter || block.Info == nil {
-			return gast.WalkContinue, nil
-		}
-		language := string(block.Language(page))
-		var words []string
-		if html, ok := n.PreviousSibling().(*gast.HTMLBlock); ok {
-			words = strings.Fields(comment(htmlText(html, page)))
-		}
-		var content string
-		var err error
-		switch {
-		case (language == "go" || language == "diff") && n.Parent().Kind() != gast.KindDocument:
-			err = fmt.Errorf("code in a list or a quotation isn't included: put it at the left edge")
-		case language == "go" && len(words) > 1 && words[0] == "include":
-			content, err = declarations(sources, words[1], words[2:])
-		case language == "diff" && len(words) > 2 && words[0] == "diff":
-			content, err = difference(sources, words[1], words[2], words[3:])
-		case language == "go":
-			err = fmt.Errorf("code comes from a source, by a comment before the block: <!-- include FILE NAME... -->")
-		case language == "diff":
-			err = fmt.Errorf("a diff comes from sources, by a comment before the block: <!-- diff FILE FILE [NAME...] -->")
-		default:
-			return gast.WalkContinue, nil
-		}
-		if err != nil {
-			return gast.WalkStop, fmt.Errorf("%s:%d: %w", file, line(n, page), err)
-		}
-		start := block.Info.Segment.Stop
-		start += 1 + bytes.IndexByte(page[start:], '\n')
-		stop := start
-		if lines := block.Lines(); lines.Len() > 0 {
-			stop = lines.At(lines.Len() - 1).Stop
-		}
-		changes = append(changes, change{start, stop, content})
-		return gast.WalkContinue, nil
-	})
 	if err != nil {
 		return nil, err
 	}
-	slices.Reverse(changes) // from the end, so that positions stay
-	for _, c := range changes {
-		page = slices.Concat(page[:c.start], []byte(c.content), page[c.stop:])
+	return text, nil
+}
+
+// code returns what a block has to show, unless it comes from no source.
+func code(b page.Block, sources fs.FS) (content string, ok bool, err error) {
+	words := strings.Fields(b.Comment)
+	of := func(verb string, n int) bool { return len(words) > n && words[0] == verb }
+	isGo, isDiff := b.Language == "go", b.Language == "diff"
+	switch {
+	case !b.Fenced && (of("include", 0) || of("diff", 0)):
+		err = errors.New("no block behind the comment")
+	case !isGo && !isDiff:
+		return "", false, nil
+	case b.Nested:
+		err = errors.New("code in a list or a quotation isn't included: " +
+			"put it at the left edge")
+	case isGo && of("include", 1):
+		content, err = declarations(sources, words[1], words[2:])
+	case isDiff && of("diff", 2):
+		content, err = difference(sources, words[1], words[2], words[3:])
+	case isGo:
+		err = errors.New("code comes from a source, by a comment before the block: " +
+			"<!-- include FILE NAME... -->")
+	default:
+		err = errors.New("a diff comes from sources, by a comment before the block: " +
+			"<!-- diff FILE FILE [NAME...] -->")
 	}
-	return page, nil
+	return content, true, err
 }
 
 // declarations returns declarations of a Go file with their comments, in the order of

@@ -1,6 +1,6 @@
 //go:build linux
 
-package chapter
+package session
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"nsteps/internal/steptest"
+	"nsteps/workshop/page"
 )
 
 // start opens a session whose directory and processes have to be gone in the end.
@@ -36,10 +37,13 @@ func start(t *testing.T, ctx context.Context, own bool) *Session {
 	return s
 }
 
+// fences lets a page be written in a raw string.
+func fences(text string) []byte { return []byte(strings.ReplaceAll(text, "'''", "```")) }
+
 // check executes a page that has a heading put before it.
-func check(t *testing.T, s *Session, page string) error {
+func check(t *testing.T, s *Session, text string) error {
 	t.Helper()
-	c, err := Parse("page.md", fences("# T\n\n"+page))
+	c, err := page.Parse("page.md", fences("# T\n\n"+text))
 	require.NoError(t, err)
 	return s.Check(c)
 }
