@@ -1,9 +1,10 @@
-// Package docs holds the chapters and their pictures.
+// Package docs holds the chapters, their pictures, and the diffs between the steps.
 package docs
 
 import "embed"
 
-// FS has the chapters, NAME.md, and beside them what they show.
+// FS has the chapters, NAME.md, and beside them what they show; diff/STEP.diff is what a
+// step adds to its base.
 //
-//go:embed *.md *.svg picture/*.svg
+//go:embed *.md *.svg picture/*.svg diff/*.diff
 var FS embed.FS

@@ -41,7 +41,11 @@ func overlay(t *testing.T) string {
 	{7, "user", "step7-user", "beyond/step7-user", "step4-net", "7-user"},`))
 	put("sources.go", edit("sources.go", "step*/main.go\n", "step*/main.go beyond/*/main.go\n"))
 	put("beyond/step7-user/main.go", edit("step4-net/main.go", "step4-net", "step7-user")+"\n// imaginary\n")
-	text, err := json.Marshal(map[string]any{"Replace": replace})
+	const source = "beyond/step7-user/main.go"
+	text, _ := exec.Command("diff", "-u", "--label", "step4-net/main.go", "--label", source,
+		"../step4-net/main.go", replace[filepath.Join(module, source)]).Output() // status 1: they differ
+	put("docs/diff/step7-user.diff", string(text))
+	text, err = json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
 	file := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(file, text, 0o644))

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
+	"github.com/rogpeppe/go-internal/diff"
 
 	"nsteps/workshop/page"
 )
@@ -161,5 +161,7 @@ func difference(sources fs.FS, before, after string, names []string) (string, er
 	if x == y {
 		return "", fmt.Errorf("%s and %s don't differ there", before, after)
 	}
-	return udiff.Unified(before, after, x, y), nil
+	text := string(diff.Diff(before, []byte(x), after, []byte(y)))
+	_, text, _ = strings.Cut(text, "\n") // without the line "diff BEFORE AFTER"
+	return text, nil
 }

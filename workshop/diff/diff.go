@@ -1,6 +1,7 @@
 //go:build linux
 
-// Package diff is the command workshop diff: the change from one step to the next.
+// Package diff is the command workshop diff: the change from one step to the next, which
+// make diffs has written to docs/diff.
 package diff
 
 import (
@@ -8,14 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
+	"strconv"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/urfave/cli/v2"
 
 	"nsteps"
 	"nsteps/common"
+	"nsteps/docs"
 	"nsteps/workshop/output"
 )
 
@@ -57,109 +58,107 @@ func run(c *cli.Context) error {
 		err := errors.New("--side-by-side or --unified, not both")
 		return &common.UsageError{Err: err}
 	}
-	before, after, err := find(c.Args().First())
+	step, err := find(c.Args().First())
 	if err != nil {
 		return &common.UsageError{Err: err}
 	}
-	d, err := compare(nsteps.Sources, before.Source(), after.Source())
+	unified, err := docs.FS.ReadFile("diff/" + step.Name + ".diff")
 	if err != nil {
 		return err
 	}
 	columns, terminal := output.Columns()
 	var b strings.Builder
 	if c.Bool("side-by-side") || terminal && columns >= wide && !c.Bool("unified") {
+		d, err := parse(string(unified))
+		if err != nil {
+			return err
+		}
 		writeSides(&b, d, cmp.Or(columns, wide))
 	} else {
-		writeUnified(&b, d)
+		writeUnified(&b, string(unified))
 	}
 	return output.Write(b.String())
 }
 
-// find returns a step, and the one that it adds something to.
-func find(word string) (before, after nsteps.Step, err error) {
-	if after, err = nsteps.Find(word); err != nil {
-		return before, after, err
+// find returns a step that adds something to another.
+func find(word string) (nsteps.Step, error) {
+	step, err := nsteps.Find(word)
+	if err == nil && step.Base == "" {
+		err = fmt.Errorf("%s is the first step, there is none before it", step.Name)
 	}
-	if after.Base == "" {
-		err = fmt.Errorf("%s is the first step, there is none before it", after.Name)
-		return before, after, err
-	}
-	before, err = nsteps.Find(after.Base)
-	return before, after, err
+	return step, err
 }
 
-// compare returns the difference of two files.
-func compare(sources fs.FS, before, after string) (udiff.UnifiedDiff, error) {
-	from, err := fs.ReadFile(sources, before)
-	if err != nil {
-		return udiff.UnifiedDiff{}, err
-	}
-	to, err := fs.ReadFile(sources, after)
-	if err != nil {
-		return udiff.UnifiedDiff{}, err
-	}
-	edits := slide(string(from), udiff.Lines(string(from), string(to)))
-	d, err := udiff.ToUnifiedDiff(before, after, string(from), edits,
-		udiff.DefaultContextLines)
-	renumber(d.Hunks)
-	return d, err
+// A difference is what diff(1) prints with -u.
+type difference struct {
+	from, to string // the names of the files
+	hunks    []hunk
 }
 
-// slide moves lines that are only added down as far as they mean the same, as diff(1)
-// does: so that a block ends with its own brace, not with the one before.
-func slide(old string, edits []udiff.Edit) []udiff.Edit {
-	for i := len(edits) - 1; i >= 0; i-- {
-		e, end := &edits[i], len(old)
-		if i < len(edits)-1 {
-			end = edits[i+1].Start
-		}
-		for e.Start == e.End {
-			line, _, found := strings.Cut(old[e.Start:end], "\n")
-			if line += "\n"; !found || !strings.HasPrefix(e.New, line) {
-				break
+// A hunk begins at a line of the one file, and at a line of the other.
+type hunk struct {
+	from, to int
+	lines    []line
+}
+
+// A line was removed ('-'), was added ('+'), or is in both files (' ').
+type line struct {
+	sign byte
+	text string
+}
+
+// parse reads what diff -u prints. The numbers of lines in a hunk aren't needed: a line
+// with a sign belongs to the hunk before it.
+func parse(unified string) (d difference, err error) {
+	lines := strings.Split(strings.TrimSuffix(unified, "\n"), "\n")
+	if len(lines) < 2 {
+		return d, errors.New("a diff begins with the names of two files")
+	}
+	d.from = strings.TrimPrefix(lines[0], "--- ")
+	d.to = strings.TrimPrefix(lines[1], "+++ ")
+	for _, text := range lines[2:] {
+		var h hunk
+		var from, to string
+		n, _ := fmt.Sscanf(text, "@@ -%s +%s @@", &from, &to)
+		switch {
+		case n == 2:
+			h.from, err = first(from)
+			if err == nil {
+				h.to, err = first(to)
 			}
-			e.New = e.New[len(line):] + line
-			e.Start += len(line)
-			e.End = e.Start
+			d.hunks = append(d.hunks, h)
+		case text == "" || len(d.hunks) == 0:
+			err = fmt.Errorf("no line of a diff: %q", text)
+		default:
+			last := &d.hunks[len(d.hunks)-1]
+			last.lines = append(last.lines, line{text[0], text[1:]})
+		}
+		if err != nil {
+			return d, err
 		}
 	}
-	return edits
+	return d, nil
 }
 
-// renumber fixes where hunks begin in the new file: behind one of several edits the
-// library counts too little, https://go.dev/issue/81453.
-func renumber(hunks []*udiff.Hunk) {
-	added := 0
-	for _, hunk := range hunks {
-		hunk.ToLine = hunk.FromLine + added
-		for _, line := range hunk.Lines {
-			switch line.Kind {
-			case udiff.Insert:
-				added++
-			case udiff.Delete:
-				added--
-			}
-		}
-	}
+// first returns the number of the first line, of "first,count" or "first".
+func first(lines string) (int, error) {
+	number, _, _ := strings.Cut(lines, ",")
+	return strconv.Atoi(number)
 }
 
-var colours = map[udiff.OpKind]*output.Colour{
-	udiff.Delete: output.Red, udiff.Insert: output.Green,
-}
+var colours = map[byte]*output.Colour{'-': output.Red, '+': output.Green}
 
-// writeUnified colours the lines of a unified diff, which the library writes.
-func writeUnified(w io.Writer, d udiff.UnifiedDiff) {
-	for i, line := range strings.Split(strings.TrimSuffix(d.String(), "\n"), "\n") {
+// writeUnified colours the lines of a unified diff.
+func writeUnified(w io.Writer, unified string) {
+	for i, text := range strings.Split(strings.TrimSuffix(unified, "\n"), "\n") {
 		switch {
 		case i < 2: // the names of the files
-			line = output.Bold.Sprint(line)
-		case strings.HasPrefix(line, "@@"):
-			line = output.Cyan.Sprint(line)
-		case strings.HasPrefix(line, "-"):
-			line = output.Red.Sprint(line)
-		case strings.HasPrefix(line, "+"):
-			line = output.Green.Sprint(line)
+			text = output.Bold.Sprint(text)
+		case strings.HasPrefix(text, "@@"):
+			text = output.Cyan.Sprint(text)
+		case text != "":
+			text = output.Paint(colours[text[0]], text)
 		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, text)
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,73 +15,85 @@ import (
 )
 
 func TestFind(t *testing.T) {
-	for word, want := range map[string]string{"2": "step1-pid", "mnt": "step1-pid", "step6-chroot": "step5-ipc"} {
-		before, _, err := find(word)
+	for word, want := range map[string]string{"2": "step2-mnt", "mnt": "step2-mnt", "step6-chroot": "step6-chroot"} {
+		step, err := find(word)
 		assert.NoError(t, err)
-		assert.Equal(t, want, before.Name, word)
+		assert.Equal(t, want, step.Name, word)
 	}
 	for _, word := range []string{"", "1", "pid", "7", "step4"} {
-		_, _, err := find(word)
+		_, err := find(word)
 		assert.Error(t, err, word)
 	}
 }
 
-// The diff is that of diff -u, byte for byte: the one that the README links to.
+// The diff is that of diff -u, byte for byte: the one that the README links to. All of it
+// is in the two sides, too.
 func TestUnified(t *testing.T) {
 	for _, step := range nsteps.Steps[1:] {
 		want, err := os.ReadFile("../../docs/diff/" + step.Name + ".diff")
 		require.NoError(t, err)
-		before, after, err := find(step.Name)
-		require.NoError(t, err)
-		d, err := compare(nsteps.Sources, before.Source(), after.Source())
-		require.NoError(t, err)
 		var b strings.Builder
-		writeUnified(&b, d)
+		writeUnified(&b, string(want))
 		assert.Equal(t, string(want), b.String())
+
+		d, err := parse(string(want))
+		require.NoError(t, err)
+		lines := 2
+		for _, h := range d.hunks {
+			lines += 1 + len(h.lines)
+		}
+		assert.Equal(t, strings.Count(string(want), "\n"), lines)
+		assertNumbered(t, step, d)
 	}
 }
 
-// A line that is added among equal ones is added behind them; and hunks are numbered.
-func TestCompare(t *testing.T) {
-	for _, test := range []struct{ old, new, want string }{
-		{"a\n}\nz\n", "a\n}\nb\n}\nz\n", "@@ -1,3 +1,5 @@\n a\n }\n+b\n+}\n z\n"},
-		{"x\nx\n", "x\nx\nx\n", "@@ -1,2 +1,3 @@\n x\n x\n+x\n"},
-		{
-			"1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\nd\ne\n", "1\n2x\n3\n4x\n5\n6\n7\n8\n9\na\nb\nc\ndx\ne\n",
-			"@@ -1,7 +1,7 @@\n 1\n-2\n+2x\n 3\n-4\n+4x\n 5\n 6\n 7\n@@ -10,5 +10,5 @@\n a\n b\n c\n-d\n+dx\n e\n",
-		},
-	} {
-		d, err := compare(fstest.MapFS{"a/main.go": {Data: []byte(test.old)}, "b/main.go": {Data: []byte(test.new)}}, "a/main.go", "b/main.go")
+// assertNumbered holds the lines of each side against the sources, by their numbers.
+func assertNumbered(t *testing.T, step nsteps.Step, d difference) {
+	t.Helper()
+	base, err := nsteps.Find(step.Base)
+	require.NoError(t, err)
+	for half, source := range []string{base.Source(), step.Source()} {
+		text, err := fs.ReadFile(nsteps.Sources, source)
 		require.NoError(t, err)
-		assert.Equal(t, "--- a/main.go\n+++ b/main.go\n"+test.want, d.String())
+		lines := strings.Split(strings.ReplaceAll(string(text), "\t", "    "), "\n")
+		for _, h := range d.hunks {
+			for _, r := range rows(h) {
+				if n := r[half].number; n > 0 {
+					assert.Equal(t, lines[n-1], r[half].text, "%s:%d", source, n)
+				}
+			}
+		}
 	}
-	_, err := compare(fstest.MapFS{}, "a", "b")
-	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestParse(t *testing.T) {
+	d, err := parse("--- a\n+++ b\n@@ -1,2 +1,3 @@\n x\n-\n+y\n++z\n@@ -9 +10 @@ func f() {\n-a\n+b\n")
+	require.NoError(t, err)
+	assert.Equal(t, difference{"a", "b", []hunk{
+		{1, 1, []line{{' ', "x"}, {'-', ""}, {'+', "y"}, {'+', "+z"}}},
+		{9, 10, []line{{'-', "a"}, {'+', "b"}}},
+	}}, d)
+	for _, damaged := range []string{"", "--- a", "--- a\n+++ b\n+x\n", "--- a\n+++ b\n@@ -x +1 @@\n",
+		"--- a\n+++ b\n@@ -1 +x @@\n", "--- a\n+++ b\n@@ -1 +1 @@\n\n"} {
+		_, err := parse(damaged)
+		assert.Error(t, err, damaged)
+	}
 }
 
 func TestRows(t *testing.T) {
-	const equal, del, ins = udiff.Equal, udiff.Delete, udiff.Insert
-	hunk := &udiff.Hunk{FromLine: 5, ToLine: 7}
-	for _, line := range []struct {
-		kind udiff.OpKind
-		text string
-	}{{equal, "same"}, {del, "\told"}, {ins, "new"}, {ins, "more"}, {equal, ""}, {del, "gone"}, {ins, "come"}} {
-		hunk.Lines = append(hunk.Lines, struct {
-			Kind    udiff.OpKind
-			Content string
-		}{line.kind, line.text + "\n"})
-	}
+	const equal, del, ins = ' ', '-', '+'
+	h := hunk{5, 7, []line{{equal, "same"}, {del, "\told"}, {ins, "new"}, {ins, "more"}, {equal, ""}, {del, "gone"}, {ins, "come"}}}
 	assert.Equal(t, []row{
 		{{5, "same", equal}, {7, "same", equal}},
 		{{6, "    old", del}, {8, "new", ins}},
 		{{}, {9, "more", ins}},
 		{{7, "", equal}, {10, "", equal}},
 		{{8, "gone", del}, {11, "come", ins}},
-	}, rows(hunk))
+	}, rows(h))
 }
 
 func TestWrap(t *testing.T) {
-	const del, ins = udiff.Delete, udiff.Insert
+	const del, ins = '-', '+'
 	assert.Equal(t, []row{
 		{{1, "abc", del}, {2, "é日", ins}},
 		{{0, "d", del}, {0, "x", ins}},

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/mattn/go-runewidth"
 
 	"nsteps/workshop/output"
@@ -19,21 +18,21 @@ import (
 type side struct {
 	number int
 	text   string
-	kind   udiff.OpKind
+	kind   byte // the sign of the line, 0 where there is none
 }
 
 // A row is a line before and a line after, beside each other.
 type row [2]side
 
 // rows pairs the lines of a hunk. What goes stands beside what comes in its place.
-func rows(hunk *udiff.Hunk) (rows []row) {
-	number := [2]int{hunk.FromLine, hunk.ToLine}
+func rows(h hunk) (rows []row) {
+	number := [2]int{h.from, h.to}
 	next := [2]int{} // the row that a removed or added line comes into
-	for _, line := range hunk.Lines {
-		text := strings.ReplaceAll(strings.TrimSuffix(line.Content, "\n"), "\t", "    ")
-		if line.Kind == udiff.Equal {
+	for _, line := range h.lines {
+		text := strings.ReplaceAll(line.text, "\t", "    ")
+		if line.sign == ' ' {
 			rows = append(rows, row{
-				{number[0], text, line.Kind}, {number[1], text, line.Kind},
+				{number[0], text, line.sign}, {number[1], text, line.sign},
 			})
 			number[0]++
 			number[1]++
@@ -41,13 +40,13 @@ func rows(hunk *udiff.Hunk) (rows []row) {
 			continue
 		}
 		half := 0
-		if line.Kind == udiff.Insert {
+		if line.sign == '+' {
 			half = 1
 		}
 		if next[half] == len(rows) {
 			rows = append(rows, row{})
 		}
-		rows[next[half]][half] = side{number[half], text, line.Kind}
+		rows[next[half]][half] = side{number[half], text, line.sign}
 		next[half]++
 		number[half]++
 	}
@@ -76,14 +75,14 @@ func wrap(r row, columns int) (rows []row) {
 const gutter = 2*(4+3) + 3
 
 // writeSides writes the old and the new lines beside each other, into so many columns.
-func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
+func writeSides(w io.Writer, d difference, columns int) {
 	half := max(1, (columns-gutter)/2)
 	write := func(before, after string) {
 		fmt.Fprintln(w, strings.TrimRight(before+" │ "+after, " "))
 	}
-	from := runewidth.FillRight(output.Cut(d.From, half+7), half+7)
-	write(output.Bold.Sprint(from), output.Bold.Sprint(output.Cut(d.To, half+7)))
-	for _, hunk := range d.Hunks {
+	from := runewidth.FillRight(output.Cut(d.from, half+7), half+7)
+	write(output.Bold.Sprint(from), output.Bold.Sprint(output.Cut(d.to, half+7)))
+	for _, hunk := range d.hunks {
 		rule := strings.Repeat("─", half+7)
 		fmt.Fprintln(w, output.Faint.Sprint(rule+"─┼─"+rule))
 		for _, r := range rows(hunk) {
@@ -94,16 +93,12 @@ func writeSides(w io.Writer, d udiff.UnifiedDiff, columns int) {
 	}
 }
 
-var signs = map[udiff.OpKind]string{
-	udiff.Delete: "-", udiff.Insert: "+", udiff.Equal: " ",
-}
-
 // format returns a side in its columns: the number, a sign, the text.
 func format(s side, columns int) string {
 	number, sign := "    ", " "
 	if s.number > 0 {
 		number = fmt.Sprintf("%4d", s.number)
-		sign = signs[s.kind]
+		sign = string(s.kind)
 	}
 	text := sign + " " + s.text
 	padding := strings.Repeat(" ", max(0, columns-runewidth.StringWidth(s.text)))

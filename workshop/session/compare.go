@@ -1,12 +1,13 @@
 package session
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
+	"github.com/rogpeppe/go-internal/diff"
 
 	"nsteps/workshop/page"
 )
@@ -42,7 +43,9 @@ func (c *Comparer) Compare(page, run string, vary []string) string {
 	want, shown := normal(page, vary)
 	got, printed := normal(run, vary)
 	if want != got {
-		return udiff.Unified("page", "run", want, got)
+		text := diff.Diff("page", []byte(want), "run", []byte(got))
+		_, text, _ = bytes.Cut(text, []byte("\n")) // without the line "diff page run"
+		return string(text)
 	}
 	if c.seen == nil {
 		c.seen = map[value]string{}

@@ -54,9 +54,9 @@ func TestSession(t *testing.T) {
 			"'''text output\none\ntwo\na terminal\n'''\n", ""},
 		{"no output", "'''sh host\ntrue\n'''\n", ""},
 		{"output that isn't shown", "'''sh host\necho one\n'''\n",
-			"page.md:4: echo one\n--- page\n+++ run\n@@ -1 +1 @@\n-\n+one"},
+			"page.md:4: echo one\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-\n+one"},
 		{"output that doesn't come", "'''sh host\ntrue\n'''\n'''text output\none\n'''\n",
-			"page.md:4: true\n--- page\n+++ run\n@@ -1 +1 @@\n-one\n+"},
+			"page.md:4: true\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-one\n+"},
 		{"wrong output", "'''sh host\n(echo 1; echo 2; echo 3)\n'''\n'''text output\n1\n4\n3\n'''\n",
 			"page.md:4: (echo 1; echo 2; echo 3)\n--- page\n+++ run\n@@ -1,3 +1,3 @@\n 1\n-4\n+2\n 3"},
 		{"no end of the line", "'''sh host\nprintf x\n'''\n'''text output\nx\n'''\n", ""},
@@ -74,7 +74,7 @@ func TestSession(t *testing.T) {
 		{"a prompt without an end", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
 			"'''text input host\nme\n'''\n\n'''sh host\necho $name\n'''\n'''text output\nme\n'''\n", ""},
 		{"a wrong prompt", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\nwho?\n'''\n\n'''text input host\nme\n'''\n",
-			"page.md:4: read -p 'name? ' name\n--- page\n+++ run\n@@ -1 +1 @@\n-who?\n+name?"},
+			"page.md:4: read -p 'name? ' name\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-who?\n+name?"},
 		{"while it waits, the host goes on", "'''sh inside\ncat\n'''\n\n'''sh host\necho meanwhile\n'''\n'''text output\nmeanwhile\n'''\n\n" +
 			"'''text input inside\none\n'''\n'''text output\none\n'''\n\n'''text key inside\nCtrl-D\n'''\n", ""},
 		{"keys", "'''sh inside\necho ready; sleep 86400\n'''\n'''text output\nready\n'''\n\n'''text key inside\nCtrl-C\n'''\n'''text output\n\n'''\n\n" +
