@@ -21,7 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -537,13 +536,9 @@ func onTerminal(t *testing.T, dir string, both bool, args []string) (screen, std
 	if !both {
 		cmd.Stdout = &out
 	}
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
-	require.NoError(t, err)
-	var shown bytes.Buffer
-	_, _ = shown.ReadFrom(tty) // EIO is its end
-	tty.Close()
-	assert.NoError(t, cmd.Wait())
-	return strings.ReplaceAll(shown.String(), "\r\n", "\n"), out.String()
+	tty := steptest.OpenColumns(t, 80, cmd)
+	assert.Zero(t, tty.Wait())
+	return strings.ReplaceAll(tty.Raw(), "\r\n", "\n"), out.String()
 }
 
 // What is printed doesn't depend on which worker is done first.

@@ -10,11 +10,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -149,71 +147,30 @@ func TestNsTreeOfUser(t *testing.T) {
 		inode(t, cmd.Process.Pid, "user"), cmd.Process.Pid), users)
 }
 
-// A screen is a program in a pseudo-terminal.
-type screen struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	file *os.File
-	mu   sync.Mutex
-	text strings.Builder
-	done chan struct{}
-}
-
-func open(t *testing.T, columns int, args ...string) *screen {
+// open starts workshop in a terminal, in colour.
+func open(t *testing.T, columns int, args ...string) *steptest.Terminal {
 	t.Helper()
-	s := &screen{t: t, cmd: exec.Command(steptest.Bin("workshop"), args...), done: make(chan struct{})}
-	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
-	var err error
-	s.file, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
-	require.NoError(t, err)
-	go func() {
-		defer close(s.done)
-		b := make([]byte, 4096)
-		for {
-			n, err := s.file.Read(b)
-			s.mu.Lock()
-			s.text.Write(b[:n])
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.file.Close()
-	})
-	return s
+	cmd := exec.Command(steptest.Bin("workshop"), args...)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	return steptest.OpenColumns(t, columns, cmd)
 }
 
-// all returns what the program wrote until it ended, with its exit status.
-func (s *screen) all() (text string, status int) {
-	s.t.Helper()
-	select {
-	case <-s.done:
-	case <-time.After(10 * time.Second):
-		s.t.Fatalf("it doesn't end: %q", s.text.String())
-	}
-	_ = s.cmd.Wait()
-	return strings.ReplaceAll(s.text.String(), "\r", ""), s.cmd.ProcessState.ExitCode()
+// shown returns all that workshop shows in a terminal, and its exit status.
+func shown(t *testing.T, columns int, args ...string) (text string, status int) {
+	t.Helper()
+	s := open(t, columns, args...)
+	status = s.Wait()
+	return s.All(), status
 }
 
-// expect waits for what matches.
-func (s *screen) expect(pattern string) {
-	s.t.Helper()
-	re := regexp.MustCompile(pattern)
-	text := ""
-	for range 1000 {
-		s.mu.Lock()
-		text = strings.ReplaceAll(s.text.String(), "\r", "")
-		s.mu.Unlock()
-		if re.MatchString(text) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.t.Fatalf("no %q in %q", pattern, text)
+// plain returns all that workshop shows in a terminal where NO_COLOR is set.
+func plain(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(steptest.Bin("workshop"), args...)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=1")
+	s := steptest.OpenColumns(t, columns, cmd)
+	s.Wait()
+	return s.All()
 }
 
 var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
@@ -236,7 +193,7 @@ func TestNsNarrow(t *testing.T) {
 			if option == "" {
 				args = args[:1]
 			}
-			text, status := open(t, columns, append(args, pids...)...).all()
+			text, status := shown(t, columns, append(args, pids...)...)
 			assert.Zero(t, status)
 			assert.LessOrEqual(t, widest(text), columns, "%s", text)
 			for _, pid := range pids {
@@ -247,9 +204,9 @@ func TestNsNarrow(t *testing.T) {
 			assert.Contains(t, text, "\x1b[") // in colour
 		}
 	}
-	text, _ := open(t, 20, append([]string{"ns"}, pids...)...).all()
+	text, _ := shown(t, 20, append([]string{"ns"}, pids...)...)
 	assert.Equal(t, 3, strings.Count(text, "\nuser "), "one below the other: %s", text)
-	text, _ = open(t, 80, append([]string{"ns"}, pids...)...).all()
+	text, _ = shown(t, 80, append([]string{"ns"}, pids...)...)
 	assert.Equal(t, 1, strings.Count(text, "\nuser "), "beside each other: %s", text)
 }
 
@@ -259,20 +216,11 @@ func TestNoColor(t *testing.T) {
 		if args[0] == "ns" {
 			args[1] = strconv.Itoa(os.Getpid())
 		}
-		t.Setenv("NO_COLOR", "")
-		s := open(t, 100, args...)
-		text, _ := s.all()
+		text, _ := shown(t, 100, args...)
 		assert.Contains(t, text, "\x1b[", "%v", args)
-		cmd := exec.Command(steptest.Bin("workshop"), args...)
-		cmd.Env = append(os.Environ(), "NO_COLOR=1", "TERM=xterm")
-		file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 100})
-		require.NoError(t, err)
-		plain := make([]byte, 1<<16)
-		n, err := file.Read(plain)
-		require.NoError(t, err)
-		assert.NotContains(t, string(plain[:n]), "\x1b", "%v", args)
-		_ = cmd.Wait()
-		file.Close()
+		text = plain(t, 100, args...)
+		assert.NotEmpty(t, text)
+		assert.NotContains(t, text, "\x1b", "%v", args)
 	}
 }
 
@@ -290,7 +238,7 @@ func TestDiffWidth(t *testing.T) {
 		{80, []string{"diff", "-s", "4"}, true},
 		{20, []string{"diff", "-s", "4"}, true},
 	} {
-		text, status := open(t, test.columns, test.args...).all()
+		text, status := shown(t, test.columns, test.args...)
 		assert.Zero(t, status)
 		assert.Equal(t, test.sides, strings.Contains(text, "│"), "%v in %d", test.args, test.columns)
 		if test.sides {
@@ -298,13 +246,6 @@ func TestDiffWidth(t *testing.T) {
 		}
 		assert.Contains(t, text, "\x1b[32m+") // an added line is green
 	}
-}
-
-func settings(t *testing.T, file *os.File) unix.Termios {
-	t.Helper()
-	s, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	require.NoError(t, err)
-	return *s
 }
 
 // It draws again what has changed, marks that, and leaves a terminal as it was.
@@ -320,19 +261,17 @@ func TestNsWatch(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	s := open(t, 80, "ns", "--watch", self, strconv.Itoa(cmd.Process.Pid))
-	before := settings(t, s.file)
-	s.expect(`time .* A\n`)
+	before := s.Settings()
+	s.Expect(`time .* A\n`)
 	_, err = stdin.Write([]byte("\n"))
 	require.NoError(t, err)
-	s.expect(`\x1b\[H\x1b\[2J(?s:.*)step3-uts\*`)
-	assert.NoError(t, s.file.SetWriteDeadline(time.Now().Add(time.Second)))
-	_, err = s.file.WriteString("\x03")
-	require.NoError(t, err)
-	text, status := s.all()
-	assert.Zero(t, status)
+	s.Expect(`\x1b\[H\x1b\[2J(?s:.*)step3-uts\*`)
+	s.Type(steptest.CtrlC)
+	assert.Zero(t, s.Wait())
+	text := s.All()
 	assert.Equal(t, 2, strings.Count(text, "\x1b[H\x1b[2J"), "drawn once for each change: %q", text)
 	assert.NotContains(t, text, "\x1b[?") // no mode is set that would have to be reset
-	assert.Equal(t, before, settings(t, s.file))
+	assert.Equal(t, before, s.Settings())
 }
 
 // Where there is no terminal, it prints again only what has changed, without escapes,

@@ -109,52 +109,82 @@ var classes = map[string]string{"1": "bold", "32;1": "green", "33;1": "yellow", 
 
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
+// A cell is a character with its class.
+type cell struct {
+	char  rune
+	class string
+}
+
 func draw(w io.Writer, r io.Reader, title string) error {
 	var texts []text
 	y, columns, class := bar+empty, 80, ""
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		var line []rune
-		var drawn []string // the class of each
-		for rest := strings.TrimSuffix(lines.Text(), "\r"); rest != ""; {
-			here, next, then := rest, "", class
-			if i := escape.FindStringSubmatchIndex(rest); i != nil {
-				here, next, then = rest[:i[0]], rest[i[1]:], classes[rest[i[2]:i[3]]]
-			}
-			for _, r := range here {
-				line, drawn = append(line, r), append(drawn, class)
-			}
-			rest, class = next, then
-		}
+		var line []cell
+		line, class = cells(strings.TrimSuffix(lines.Text(), "\r"), class)
 		if len(line) == 0 {
 			y += empty
 			continue
 		}
 		y += leading
 		columns = max(columns, len(line))
-		for from := 0; from < len(line); {
-			to := from
-			for to < len(line) && (drawn[to] == drawn[from] || line[to] == ' ') {
-				to++
-			}
-			words := strings.TrimRight(string(line[from:to]), " ")
-			start := from + len(words) - len(strings.TrimLeft(words, " "))
-			if words = strings.TrimLeft(words, " "); words != "" {
-				length := column * float64(utf8.RuneCountInString(words))
-				texts = append(texts, text{drawn[from], fixed(margin + column*float64(start)), y - descent,
-					fixed(length), "preserve", words})
-			}
-			from = to
-		}
+		texts = append(texts, words(line, y-descent)...)
 	}
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	width, height := math.Ceil(2*margin+column*float64(columns)), y+margin
-	n := utf8.RuneCountInString(title)
-	texts = append(texts, text{"title", fixed(margin + column*float64((columns-n)/2)), bar - descent - descent/2,
-		fixed(column * float64(n)), "preserve", title})
+	return write(w, title, texts, columns, y+margin)
+}
 
+// cells returns the characters of a line that begins in a class, and the class at its end.
+func cells(line, class string) ([]cell, string) {
+	var all []cell
+	for line != "" {
+		here, rest, next := line, "", class
+		if i := escape.FindStringSubmatchIndex(line); i != nil {
+			here, rest, next = line[:i[0]], line[i[1]:], classes[line[i[2]:i[3]]]
+		}
+		for _, r := range here {
+			all = append(all, cell{r, class})
+		}
+		line, class = rest, next
+	}
+	return all, class
+}
+
+// words returns a text for each part of a line that has one class, without the spaces
+// around it.
+func words(line []cell, y float64) (texts []text) {
+	for from := 0; from < len(line); {
+		class := line[from].class
+		var part []rune
+		to := from
+		for to < len(line) && (line[to].class == class || line[to].char == ' ') {
+			part = append(part, line[to].char)
+			to++
+		}
+		trimmed := strings.TrimLeft(string(part), " ")
+		start := from + len(string(part)) - len(trimmed)
+		if trimmed = strings.TrimRight(trimmed, " "); trimmed != "" {
+			texts = append(texts, place(class, trimmed, start, y))
+		}
+		from = to
+	}
+	return texts
+}
+
+// place returns a text that begins at a column.
+func place(class, s string, start int, y float64) text {
+	length := column * float64(utf8.RuneCountInString(s))
+	x := margin + column*float64(start)
+	return text{class, fixed(x), y, fixed(length), "preserve", s}
+}
+
+// write writes the window around the texts.
+func write(w io.Writer, title string, texts []text, columns int, height float64) error {
+	width := math.Ceil(2*margin + column*float64(columns))
+	middle := (columns - utf8.RuneCountInString(title)) / 2
+	texts = append(texts, place("title", title, middle, bar-descent-descent/2))
 	picture := svg{
 		Width: width, Height: height, ViewBox: fmt.Sprintf("0 0 %v %v", width, height),
 		Role: "img", Title: title, Style: cdata{style}, Texts: texts,

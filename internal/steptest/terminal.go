@@ -4,6 +4,7 @@ package steptest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // What a person types with the control key.
@@ -25,7 +27,7 @@ const (
 )
 
 // Deadline is how long a condition may take to come true, on a busy machine too.
-const Deadline = time.Minute
+const Deadline = 2 * time.Minute
 
 // WaitFor waits until a condition is true, and fails the test if it isn't in time.
 func WaitFor(t testing.TB, what string, condition func() bool) {
@@ -61,20 +63,28 @@ type Terminal struct {
 	file   *os.File // the person's side
 	cmd    *exec.Cmd
 	output *output
-	seen   int // of the output, by Expect
+	ended  chan struct{} // closed after the last output
+	seen   int           // of the output, by Expect
 	prompt string
 }
 
-// OpenTerminal starts a program in a new session on a new pseudo-terminal. The end of
-// the test hangs up, and kills the program.
+// OpenTerminal starts a program in a new session on a new pseudo-terminal of 200 columns.
+// The end of the test hangs up, and kills the program.
 func OpenTerminal(t testing.TB, cmd *exec.Cmd) *Terminal {
 	t.Helper()
-	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 200})
+	return OpenColumns(t, 200, cmd)
+}
+
+// OpenColumns is OpenTerminal with another number of columns.
+func OpenColumns(t testing.TB, columns int, cmd *exec.Cmd) *Terminal {
+	t.Helper()
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tt := &Terminal{t: t, file: file, cmd: cmd, output: &output{}}
+	tt := &Terminal{t: t, file: file, cmd: cmd, output: &output{}, ended: make(chan struct{})}
 	go func() {
+		defer close(tt.ended)
 		b := make([]byte, 4096)
 		for {
 			n, err := file.Read(b)
@@ -124,8 +134,43 @@ func (tt *Terminal) Type(text string) {
 }
 
 // Output returns what has come since the last Expect.
-func (tt *Terminal) Output() string {
-	return strings.ReplaceAll(tt.output.String(), "\r", "")[tt.seen:]
+func (tt *Terminal) Output() string { return tt.All()[tt.seen:] }
+
+// All returns all that has come, without carriage returns.
+func (tt *Terminal) All() string { return strings.ReplaceAll(tt.Raw(), "\r", "") }
+
+// Raw returns all that has come.
+func (tt *Terminal) Raw() string { return tt.output.String() }
+
+// Wait waits until the program has ended and nobody can write to the terminal any more,
+// and returns the program's exit status.
+func (tt *Terminal) Wait() int {
+	tt.t.Helper()
+	select {
+	case <-tt.ended:
+	case <-time.After(Deadline):
+		tt.t.Fatalf("no end after %v: %q", Deadline, tt.Raw())
+	}
+	_ = tt.cmd.Wait()
+	return tt.cmd.ProcessState.ExitCode()
+}
+
+// Settings returns the settings of the terminal (see termios(3)).
+func (tt *Terminal) Settings() unix.Termios {
+	tt.t.Helper()
+	var settings *unix.Termios
+	// Fd would take the file from the poller, and the goroutine above out of reach of Close.
+	conn, err := tt.file.SyscallConn()
+	if err == nil {
+		err2 := conn.Control(func(fd uintptr) {
+			settings, err = unix.IoctlGetTermios(int(fd), unix.TCGETS)
+		})
+		err = errors.Join(err, err2)
+	}
+	if err != nil {
+		tt.t.Fatal(err)
+	}
+	return *settings
 }
 
 // Expect waits for output that matches, after what has been expected before, and

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -428,13 +427,10 @@ func TestTerminal(t *testing.T) {
 	for _, plain := range []string{"", "1"} {
 		cmd := exec.Command("workshop", "doctor")
 		cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR="+plain)
-		terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 20})
-		require.NoError(t, err)
-		var out bytes.Buffer
-		_, _ = out.ReadFrom(terminal) // ends with EIO
-		terminal.Close()
-		assert.NoError(t, cmd.Wait())
-		assert.Equal(t, plain == "", strings.Contains(out.String(), "\x1b[32mcan"), "%q", out.String())
-		assert.Contains(t, out.String(), "step6-chroot")
+		terminal := steptest.OpenColumns(t, 20, cmd)
+		assert.Zero(t, terminal.Wait())
+		out := terminal.All()
+		assert.Equal(t, plain == "", strings.Contains(out, "\x1b[32mcan"), "%q", out)
+		assert.Contains(t, out, "step6-chroot")
 	}
 }

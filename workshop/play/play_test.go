@@ -6,26 +6,22 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/creack/pty"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"nsteps/docs"
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 	"nsteps/workshop/page"
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot", "binlibdepcp",
-		"workshop")
+	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop")...)
 }
 
 func TestWrap(t *testing.T) {
@@ -203,8 +199,8 @@ echo status $status
 			host := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "--uts", "--net", "--ipc",
 				"bash", "-c", script, "bash"}, cmd.Args...)...)
 			host.Env = append(cmd.Env, "NO_COLOR=1")
-			s := open(t, 200, host)
-			out := s.expect(`(?m)^status [0-9]+$`)
+			s := steptest.OpenColumns(t, 200, host)
+			out := s.Expect(`(?m)^status [0-9]+$`)
 			if strings.Contains(out, "status 99") {
 				t.Skip("SKIPPED: go is in a directory with other programs")
 			}
@@ -243,144 +239,75 @@ func TestTwoPlays(t *testing.T) {
 func TestSharedMemory(t *testing.T) {
 	cmd := play(t, "--section", "surprising", "5")
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
-	s := open(t, 80, cmd)
+	s := steptest.OpenColumns(t, 80, cmd)
 	for range 4 {
-		s.expect(`(host|inside)# $`)
-		s.send(" ")
+		s.Expect(`(host|inside)# $`)
+		s.Type(" ")
 	}
-	s.expect(`echo .* >/dev/shm/nsteps-chapter-5\n\ninside# $`)
+	s.Expect(`echo .* >/dev/shm/nsteps-chapter-5\n\ninside# $`)
 	assert.NoFileExists(t, "/dev/shm/nsteps-chapter-5")
-	s.send("q")
-	assert.NoError(t, s.cmd.Wait())
+	s.Type("q")
+	assert.Zero(t, s.Wait())
 	assert.NoFileExists(t, "/dev/shm/nsteps-chapter-5")
-}
-
-// A screen is a terminal in which the command plays.
-type screen struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	file *os.File
-	mu   sync.Mutex
-	text []byte
-	seen int
-}
-
-func open(t *testing.T, columns uint16, cmd *exec.Cmd) *screen {
-	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: columns})
-	require.NoError(t, err)
-	s := &screen{t: t, cmd: cmd, file: file}
-	go func() {
-		b := make([]byte, 4096)
-		for {
-			n, err := file.Read(b)
-			s.mu.Lock()
-			s.text = append(s.text, b[:n]...)
-			s.mu.Unlock()
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		file.Close()
-	})
-	return s
-}
-
-func (s *screen) expect(pattern string) string {
-	s.t.Helper()
-	re := regexp.MustCompile(pattern)
-	for range 12000 {
-		text := s.all()
-		if at := re.FindStringIndex(text[s.seen:]); at != nil {
-			before := text[s.seen : s.seen+at[1]]
-			s.seen += at[1]
-			return before
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.t.Fatalf("no %q in %q", pattern, s.all())
-	return ""
-}
-
-// all returns what the terminal has shown so far.
-func (s *screen) all() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.ReplaceAll(string(s.text), "\r", "")
-}
-
-func (s *screen) send(text string) {
-	_, err := s.file.WriteString(text)
-	require.NoError(s.t, err)
 }
 
 func TestKeys(t *testing.T) {
 	cmd := play(t, "1")
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
-	s := open(t, 20, cmd)
-	before := s.termios()
-	s.expect(`Enter or\nthe space bar goes\non, q ends\.`)
-	s.expect(`host# $`)
-	s.send("x") // no key that goes on
-	time.Sleep(200 * time.Millisecond)
-	s.send(" ")
-	s.expect(`^echo \$\$ \$PPID\n[0-9]+ [0-9]+\nhost# $`)
-	s.send("\r")
-	s.expect(`^readlink .*\npid:.*\nhost# $`)
-	for _, line := range strings.Split(s.all(), "\n") {
+	s := steptest.OpenColumns(t, 20, cmd)
+	before := s.Settings()
+	s.Expect(`Enter or\nthe space bar goes\non, q ends\.`)
+	s.Expect(`host# $`)
+	s.Type("x") // no key that goes on: the next one does
+	s.Type(" ")
+	s.Expect(`^echo \$\$ \$PPID\n[0-9]+ [0-9]+\nhost# $`)
+	s.Type("\r")
+	s.Expect(`^readlink .*\npid:.*\nhost# $`)
+	for _, line := range strings.Split(s.All(), "\n") {
 		if !strings.Contains(line, "/proc/") && !strings.Contains(line, "pid_namespaces") {
 			assert.LessOrEqual(t, len(line), 26, line)
 		}
 	}
-	s.send("q")
-	s.expect(`^\n$`) // the prompt of the shell around it begins a line
-	assert.NoError(t, cmd.Wait())
-	assert.Equal(t, before, s.termios())
-	assert.NotContains(t, s.all(), "\x1b")
-}
-
-func (s *screen) termios() unix.Termios {
-	settings, err := unix.IoctlGetTermios(int(s.file.Fd()), unix.TCGETS)
-	require.NoError(s.t, err)
-	return *settings
+	s.Type("q")
+	s.Expect(`^\n$`) // the prompt of the shell around it begins a line
+	assert.Zero(t, s.Wait())
+	assert.Equal(t, before, s.Settings())
+	assert.NotContains(t, s.All(), "\x1b")
 }
 
 func TestColours(t *testing.T) {
-	s := open(t, 80, play(t, "1"))
-	s.expect("\x1b\\[32;1mhost# \x1b")
-	s.send("q")
-	assert.NoError(t, s.cmd.Wait())
+	s := steptest.OpenColumns(t, 80, play(t, "1"))
+	s.Expect("\x1b\\[32;1mhost# \x1b")
+	s.Type("q")
+	assert.Zero(t, s.Wait())
 }
 
 // However it is ended, the terminal is as it was, and the machine too.
 func TestStopped(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		stop   func(s *screen)
+		stop   func(s *steptest.Terminal, cmd *exec.Cmd)
 		status int
 	}{
-		{"Ctrl-C", func(s *screen) { s.send("\x03") }, 130},
-		{"SIGTERM", func(s *screen) { _ = s.cmd.Process.Signal(unix.SIGTERM) }, 143},
-		{"SIGHUP", func(s *screen) { _ = s.cmd.Process.Signal(unix.SIGHUP) }, 129},
+		{"Ctrl-C", func(s *steptest.Terminal, _ *exec.Cmd) { s.Type(steptest.CtrlC) }, 130},
+		{"SIGTERM", func(_ *steptest.Terminal, cmd *exec.Cmd) { _ = cmd.Process.Signal(unix.SIGTERM) }, 143},
+		{"SIGHUP", func(_ *steptest.Terminal, cmd *exec.Cmd) { _ = cmd.Process.Signal(unix.SIGHUP) }, 129},
 	} {
 		t.Run(test.name+" at a prompt", func(t *testing.T) {
-			s := open(t, 80, play(t, "--section", "surprising", "1"))
-			before := s.termios()
-			s.expect("inside# \x1b\\[[0-9;]+m$")
-			test.stop(s)
-			_ = s.cmd.Wait()
-			assert.Equal(t, test.status, s.cmd.ProcessState.ExitCode())
-			assert.Equal(t, before, s.termios())
+			cmd := play(t, "--section", "surprising", "1")
+			s := steptest.OpenColumns(t, 80, cmd)
+			before := s.Settings()
+			s.Expect("inside# \x1b\\[[0-9;]+m$")
+			test.stop(s, cmd)
+			assert.Equal(t, test.status, s.Wait())
+			assert.Equal(t, before, s.Settings())
 		})
 		t.Run(test.name+" while it plays", func(t *testing.T) {
-			s := open(t, 80, play(t, "--auto", "1"))
-			s.expect("sleep 1003")
-			test.stop(s)
-			_ = s.cmd.Wait()
-			assert.Equal(t, test.status, s.cmd.ProcessState.ExitCode())
+			cmd := play(t, "--auto", "1")
+			s := steptest.OpenColumns(t, 80, cmd)
+			s.Expect("sleep 1003")
+			test.stop(s, cmd)
+			assert.Equal(t, test.status, s.Wait())
 		})
 	}
 }
@@ -388,20 +315,19 @@ func TestStopped(t *testing.T) {
 // After Ctrl-Z and fg, keys are single again.
 func TestContinued(t *testing.T) {
 	cmd := play(t, "1")
-	s := open(t, 80, exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i"))
-	s.expect(`\$ $|# $`)
-	s.send("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
-	s.expect("host# \x1b\\[[0-9;]+m$")
-	s.send("\x1a")
-	s.expect("Stopped")
-	s.send("fg\n")
-	require.Eventually(t, func() bool { return s.termios().Lflag&unix.ICANON == 0 }, time.Minute,
-		10*time.Millisecond)
-	s.send(" ")
-	s.expect(`[0-9]+ [0-9]+\n`)
-	s.send("q")
-	s.send("echo status $?\n")
-	s.expect("status 0")
+	s := steptest.OpenColumns(t, 80, exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i"))
+	s.Expect(`\$ $|# $`)
+	s.Type("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
+	s.Expect("host# \x1b\\[[0-9;]+m$")
+	s.Type(steptest.CtrlZ)
+	s.Expect("Stopped")
+	s.Type("fg\n")
+	steptest.WaitFor(t, "keys are single", func() bool { return s.Settings().Lflag&unix.ICANON == 0 })
+	s.Type(" ")
+	s.Expect(`[0-9]+ [0-9]+\n`)
+	s.Type("q")
+	s.Type("echo status $?\n")
+	s.Expect("status 0")
 }
 
 func envOf(cmd *exec.Cmd, name string) (value string) {
@@ -415,7 +341,7 @@ func envOf(cmd *exec.Cmd, name string) (value string) {
 
 // Whoever isn't root becomes it in a user namespace, or is told what to do.
 func TestPlainUser(t *testing.T) {
-	if uids, _ := os.ReadFile("/proc/self/uid_map"); !strings.Contains(string(uids), "4294967295") {
+	if !linux.InInitialUser() {
 		t.Skip("SKIPPED: only root can become somebody else; the other tests run as a plain user here")
 	}
 	plain := func(t *testing.T) *exec.Cmd {
