@@ -19,6 +19,9 @@ var (
 	Blue     = color.New(color.FgBlue)
 	Magenta  = color.New(color.FgMagenta)
 	Cyan     = color.New(color.FgCyan)
+
+	BoldGreen  = color.New(color.FgGreen, color.Bold)
+	BoldYellow = color.New(color.FgYellow, color.Bold)
 )
 
 // Paint paints a text in a colour that may be nil.

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"nsteps"
 	"nsteps/common"
 	"nsteps/docs"
 	"nsteps/workshop/advice"
@@ -60,39 +60,44 @@ func run(c *cli.Context) error {
 		return &common.UsageError{Err: err}
 	}
 	if c.Bool("list") {
-		return list(c.App.Writer, chosen, c.Args().Present())
+		return list(chosen, c.Args().Present())
 	}
-	start := 0
-	if c.IsSet("section") {
-		if !c.Args().Present() {
-			return &common.UsageError{Err: errors.New("--section takes a chapter, too: play --section NAME CHAPTER")}
-		}
-		if start, err = section(chosen[0], c.String("section")); err != nil {
-			return &common.UsageError{Err: err}
-		}
+	start, err := start(c, chosen[0])
+	if err != nil {
+		return &common.UsageError{Err: err}
 	}
 	bin, err := programs()
 	if err != nil {
 		return err
 	}
-	p := newPlayer(c.App.Writer, c.Bool("auto"))
+	p := newPlayer(c.Bool("auto"))
 	if os.Getuid() != 0 {
-		for _, ch := range chosen {
-			if ch.NeedsRoot {
-				return fmt.Errorf("chapter %s takes root, not that of a user namespace: %s",
-					ch.Name, advice.Me().AsRoot("workshop", "play "+ch.Name))
-			}
-		}
-		return p.becomeRoot()
+		return p.becomeRoot(chosen)
 	}
+	return p.playAll(c.Context, chosen, start, bin)
+}
 
-	ctx, cancel := context.WithCancelCause(c.Context)
+// start returns the number of the section to start at.
+func start(c *cli.Context, ch *page.Chapter) (int, error) {
+	switch {
+	case !c.IsSet("section"):
+		return 0, nil
+	case !c.Args().Present():
+		return 0, errors.New("--section takes a chapter, too: play --section NAME CHAPTER")
+	}
+	return section(ch, c.String("section"))
+}
+
+// playAll plays chapters, until the end or until a signal comes or the person types q.
+func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start int, bin string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	defer signal.Stop(signals)
 	go func() { cancel(stopped{(<-signals).(syscall.Signal)}) }()
-	for _, ch := range chosen {
+	var err error
+	for _, ch := range chapters {
 		if err = p.play(ctx, ch, start, bin); err != nil {
 			break
 		}
@@ -100,11 +105,11 @@ func run(c *cli.Context) error {
 	var by stopped
 	switch {
 	case errors.As(err, &by):
-		fmt.Fprintln(c.App.Writer)
+		p.print("\n")
 		return cli.Exit("", 128+int(by.signal))
 	case errors.Is(err, errQuit):
-		_, err = fmt.Fprintln(c.App.Writer) // the shell's prompt begins a line
-		return err
+		p.print("\n") // the shell's prompt begins a line
+		return p.err
 	}
 	return err
 }
@@ -151,27 +156,42 @@ func steps(s *page.Section) (shown []*page.Step) {
 	return shown
 }
 
-// choose returns the chapter named, or those of the steps: all that have a number but 0.
+// choose returns the chapter named, or those of the steps.
 func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err error) {
 	if len(args) > 1 {
 		return nil, fmt.Errorf("one chapter, and options before it: %s", args[1])
 	}
-	var names []string
-	for _, ch := range all {
-		number, word, numbered := strings.Cut(ch.Name, "-")
-		numbered = numbered && strings.Trim(number, "0123456789") == ""
-		switch {
-		case len(args) == 0 && numbered && number != "0":
-			chosen = append(chosen, ch)
-		case len(args) == 1 && (args[0] == ch.Name || numbered && (args[0] == number || args[0] == word)):
+	if len(args) == 1 {
+		if ch := named(all, args[0]); ch != nil {
 			return []*page.Chapter{ch}, nil
 		}
-		names = append(names, ch.Name)
-	}
-	if len(args) == 1 {
+		var names []string
+		for _, ch := range all {
+			names = append(names, ch.Name)
+		}
 		return nil, fmt.Errorf("no chapter %s; there are %s", args[0], strings.Join(names, ", "))
 	}
+	for _, step := range nsteps.Steps {
+		if ch := named(all, step.Chapter); ch != nil {
+			chosen = append(chosen, ch)
+		}
+	}
 	return chosen, nil
+}
+
+// named returns the chapter of a step, however that is called, or a page by its name.
+// The page that no step has, 0-setup, is 0 and setup too.
+func named(all []*page.Chapter, word string) *page.Chapter {
+	if step, err := nsteps.Find(word); err == nil {
+		word = step.Chapter
+	}
+	for _, ch := range all {
+		rest, isZero := strings.CutPrefix(ch.Name, "0-")
+		if word == ch.Name || isZero && (word == "0" || word == rest) {
+			return ch
+		}
+	}
+	return nil
 }
 
 // section returns the number of a chapter's section, given by its title or a part of it.
@@ -196,22 +216,19 @@ func section(ch *page.Chapter, name string) (int, error) {
 	return found, nil
 }
 
-func list(w io.Writer, chapters []*page.Chapter, sections bool) error {
+// list prints the chapters, and the sections of them too.
+func list(chapters []*page.Chapter, sections bool) error {
+	var b strings.Builder
 	for _, ch := range chapters {
-		if _, err := fmt.Fprintf(w, "%-12s %s\n", ch.Name, ch.Title); err != nil {
-			return err
-		}
+		fmt.Fprintf(&b, "%-12s %s\n", ch.Name, ch.Title)
 		for i, s := range ch.Sections {
-			if !sections || i > 0 && len(steps(s)) == 0 {
-				continue
-			}
-			commands := output.Count(len(steps(s)), "command", "commands")
-			if _, err := fmt.Fprintf(w, "  %11s  %s\n", commands, s.Title); err != nil {
-				return err
+			if sections && (i == 0 || len(steps(s)) > 0) {
+				commands := output.Count(len(steps(s)), "command", "commands")
+				fmt.Fprintf(&b, "  %11s  %s\n", commands, s.Title)
 			}
 		}
 	}
-	return nil
+	return output.Write(b.String())
 }
 
 // programs returns the directory of the steps, which are built beside this program.
@@ -228,8 +245,14 @@ func programs() (string, error) {
 }
 
 // becomeRoot starts this program again in a user namespace, as its root: it returns only
-// if that is refused.
-func (p *player) becomeRoot() error {
+// if that is refused, or not enough for a chapter.
+func (p *player) becomeRoot(chosen []*page.Chapter) error {
+	for _, ch := range chosen {
+		if ch.NeedsRoot {
+			return fmt.Errorf("chapter %s takes root, not that of a user namespace: %s",
+				ch.Name, advice.Me().AsRoot("workshop", "play "+ch.Name))
+		}
+	}
 	enter := []string{"unshare", "--user", "--map-root-user"}
 	unshare, err := exec.LookPath(enter[0])
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"nsteps"
 	"nsteps/docs"
 	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
@@ -24,28 +25,12 @@ func TestMain(m *testing.M) {
 	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop")...)
 }
 
-func TestWrap(t *testing.T) {
-	for _, test := range []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"", 10, ""},
-		{"one two three", 80, "one two three"},
-		{"one two three", 7, "one two\nthree"},
-		{"one two three", 8, "one two\nthree"},
-		{"one two three", 1, "one\ntwo\nthree"},
-		{"a verylongword b", 6, "a\nverylongword\nb"},
-		{"één tweë", 8, "één tweë"},
-	} {
-		assert.Equal(t, test.want, wrap(test.text, test.width))
-	}
-}
-
 func TestChoose(t *testing.T) {
+	setup := &page.Chapter{Name: "0-setup"}
 	one, two, other := &page.Chapter{Name: "1-pid"}, &page.Chapter{Name: "2-mnt"}, &page.Chapter{Name: "from-c"}
-	all := []*page.Chapter{one, two, other}
-	for name, want := range map[string]*page.Chapter{"1": one, "1-pid": one, "pid": one, "mnt": two, "from-c": other} {
+	all := []*page.Chapter{setup, one, two, other}
+	for name, want := range map[string]*page.Chapter{"1": one, "1-pid": one, "pid": one, "step1-pid": one, "mnt": two, "from-c": other,
+		"0": setup, "setup": setup} {
 		got, err := choose(all, []string{name})
 		assert.NoError(t, err)
 		assert.Equal(t, []*page.Chapter{want}, got)
@@ -54,7 +39,7 @@ func TestChoose(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, []*page.Chapter{one, two}, got)
 	_, err = choose(all, []string{"c"})
-	assert.EqualError(t, err, "no chapter c; there are 1-pid, 2-mnt, from-c")
+	assert.EqualError(t, err, "no chapter c; there are 0-setup, 1-pid, 2-mnt, from-c")
 	_, err = choose(all, []string{"1", "2"})
 	assert.EqualError(t, err, "one chapter, and options before it: 2")
 }
@@ -385,5 +370,9 @@ func TestRead(t *testing.T) {
 	for _, ch := range six {
 		names = append(names, ch.Name)
 	}
-	assert.Equal(t, []string{"1-pid", "2-mnt", "3-uts", "4-net", "5-ipc", "6-chroot"}, names)
+	var want []string
+	for _, step := range nsteps.Steps {
+		want = append(want, step.Chapter)
+	}
+	assert.Equal(t, want, names)
 }

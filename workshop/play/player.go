@@ -6,31 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/fatih/color"
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
 	"nsteps/workshop/advice"
+	"nsteps/workshop/output"
 	"nsteps/workshop/page"
 	"nsteps/workshop/session"
 )
 
-var (
-	heading = color.New(color.Bold)
-	say     = color.New(color.FgCyan)
-	command = color.New(color.Bold)
-	prompts = map[string]*color.Color{
-		page.Host:   color.New(color.FgGreen, color.Bold),
-		page.Inside: color.New(color.FgYellow, color.Bold),
-	}
-)
+var prompts = map[string]*output.Colour{
+	page.Host: output.BoldGreen, page.Inside: output.BoldYellow,
+}
 
 // Times between two characters of what is typed.
 const (
@@ -40,23 +32,19 @@ const (
 
 // A player shows what it does as it goes.
 type player struct {
-	w      io.Writer
 	err    error         // the first of writing
 	wait   bool          // for keys
 	stroke time.Duration // between two characters of what is typed; 0 without a terminal
 	width  int           // of the prose
 }
 
-func newPlayer(w io.Writer, auto bool) *player {
-	p := &player{w: w, width: 80}
-	if size, err := unix.IoctlGetWinsize(1, unix.TIOCGWINSZ); err == nil {
+func newPlayer(auto bool) *player {
+	p := &player{width: output.ProseColumns()}
+	if _, terminal := output.Columns(); terminal {
 		_, err := unix.IoctlGetTermios(0, unix.TCGETS)
 		p.stroke, p.wait = brisk, !auto && err == nil
 		if p.wait {
 			p.stroke = typing
-		}
-		if size.Col > 0 {
-			p.width = min(p.width, int(size.Col))
 		}
 	}
 	return p
@@ -64,34 +52,11 @@ func newPlayer(w io.Writer, auto bool) *player {
 
 func (p *player) print(text string) {
 	if p.err == nil {
-		if _, err := io.WriteString(p.w, text); err != nil {
-			p.err = fmt.Errorf("write the output: %w", errors.Unwrap(err))
-		}
+		p.err = output.Write(text)
 	}
 }
 
-func (p *player) prose(text string) { p.print(say.Sprint(wrap(text, p.width)) + "\n") }
-
-// wrap breaks a text into lines of a width; longer words stay whole.
-func wrap(text string, width int) string {
-	var b strings.Builder
-	column := 0
-	for word := range strings.FieldsSeq(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case column == 0:
-		case column+1+n > width:
-			b.WriteByte('\n')
-			column = 0
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
-}
+func (p *player) prose(text string) { p.print(output.Cyan.Sprint(output.Fill(text, p.width)) + "\n") }
 
 // play plays a chapter from a section on.
 func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin string) (err error) {
@@ -103,14 +68,14 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin stri
 	for _, before := range ch.Sections[:start] {
 		for _, step := range steps(before) {
 			for i := range step.Lines {
-				if output, err := s.Line(step, i); err != nil {
-					p.output(output)
+				if printed, err := s.Line(step, i); err != nil {
+					p.output(printed)
 					return stop(ctx, s, ch, step, i, err)
 				}
 			}
 		}
 	}
-	p.print("\n" + heading.Sprint(wrap("== "+ch.Title+" ==", p.width)) + "\n\n")
+	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==", p.width)) + "\n\n")
 	p.prose("host# is a command on this machine, inside# one in a second terminal, where the steps are started." +
 		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
 	for i, section := range ch.Sections {
@@ -127,7 +92,7 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin stri
 
 func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter, section *page.Section, title bool) error {
 	if !title {
-		p.print("\n" + heading.Sprint(wrap(section.Title, p.width)) + "\n")
+		p.print("\n" + output.Bold.Sprint(output.Fill(section.Title, p.width)) + "\n")
 	}
 	shown := -1 // the last part
 	for i, part := range section.Parts {
@@ -168,8 +133,8 @@ func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter,
 		if err := p.typed(ctx, line); err != nil {
 			return err
 		}
-		output, err := s.Line(step, i)
-		p.output(output)
+		printed, err := s.Line(step, i)
+		p.output(printed)
 		if err != nil {
 			return stop(ctx, s, ch, step, i, err)
 		}
@@ -232,11 +197,11 @@ func (f *failure) advice() string {
 
 func (p *player) typed(ctx context.Context, line string) error {
 	if p.stroke == 0 {
-		p.print(command.Sprint(line) + "\n")
+		p.print(output.Bold.Sprint(line) + "\n")
 		return p.err
 	}
 	for _, r := range line {
-		p.print(command.Sprint(string(r)))
+		p.print(output.Bold.Sprint(string(r)))
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
