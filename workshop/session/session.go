@@ -1,27 +1,25 @@
 //go:build linux
 
+// Package session executes chapters, which package page has parsed, in two terminals with
+// a shell in each. The outputs are compared with what the page shows.
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
+	"nsteps/internal/linux"
 	"nsteps/workshop/page"
 )
 
@@ -125,44 +123,6 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 	return s, nil
 }
 
-// onThread calls a function on a thread that ends with it, and with the thread the
-// namespaces that it has entered. The main thread would not end: it is /proc/self.
-func onThread(f func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good, so that the thread isn't used again
-		if unix.Gettid() != unix.Getpid() {
-			done <- f()
-			return
-		}
-		err := onThread(f) // which gets another one, since this is locked
-		runtime.UnlockOSThread()
-		done <- err
-	}()
-	return <-done
-}
-
-// unshare gives this thread namespaces of its own. Mounts come in from the host, and
-// don't go out; among each other they are shared, as systemd has them.
-func unshare() error {
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
-		return fmt.Errorf("unshare CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWIPC: %w", err)
-	}
-	for _, propagation := range []uintptr{unix.MS_SLAVE, unix.MS_SHARED} {
-		if err := unix.Mount("", "/", "", unix.MS_REC|propagation, ""); err != nil {
-			return fmt.Errorf("mount propagation of /: %w", err)
-		}
-	}
-	// POSIX shared memory is made of files here (shm_open(3)). Not every machine has it.
-	if _, err := os.Stat("/dev/shm"); err == nil {
-		const flags = unix.MS_NOSUID | unix.MS_NODEV
-		if err := unix.Mount("tmpfs", "/dev/shm", "tmpfs", flags, ""); err != nil {
-			return fmt.Errorf("mount tmpfs on /dev/shm: %w", err)
-		}
-	}
-	return nil
-}
-
 func (s *Session) open(bin string) error {
 	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "TERM=dumb",
 		"COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
@@ -227,17 +187,10 @@ func children() []int { return families()[os.Getpid()] }
 // families returns the children of each process that has any, those that have ended and
 // haven't been waited for too.
 func families() map[int][]int {
+	all, _ := linux.Processes()
 	below := map[int][]int{}
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		stat, _ := os.ReadFile(file)
-		// PID (command) state PPID: the command may hold anything, proc_pid_stat(5).
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 2 {
-			continue // it is gone
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		parent, _ := strconv.Atoi(fields[1])
+	for _, pid := range slices.Sorted(maps.Keys(all)) {
+		parent := all[pid].Parent
 		below[parent] = append(below[parent], pid)
 	}
 	return below
@@ -437,172 +390,4 @@ func (s *Session) join(t *terminal) error {
 	})
 	t.take()
 	return err
-}
-
-// stepPrompt ends what is printed when a step has started a shell.
-var stepPrompt = regexp.MustCompile(`(?m:^)step[0-9]+-[a-z]+[#$] $`)
-
-// prompts are what the shells of a session print when they wait for a line: a text that
-// no program can know, and the status of the last command.
-type prompts struct {
-	ps1, ps2 string // for more of a command: bash(1)
-	end      *regexp.Regexp
-}
-
-func newPrompts() prompts {
-	secret := fmt.Sprintf("%08x", rand.Uint32())
-	end := regexp.MustCompile(secret + `(?::([0-9]+):|> )$`)
-	return prompts{ps1: secret + ":$?:", ps2: secret + "> ", end: end}
-}
-
-// ready reports whether a shell waits for a line, or for more of one.
-func (p prompts) ready(text string) bool { return p.end.MatchString(text) }
-
-// status returns the status of the last command, or -1 if no shell waits for the next.
-func (p prompts) status(text string) int {
-	match := p.end.FindStringSubmatch(text)
-	if match == nil || match[1] == "" {
-		return -1
-	}
-	status, _ := strconv.Atoi(match[1])
-	return status
-}
-
-// cut returns a text without the prompt at its end.
-func (p prompts) cut(text string) string {
-	return stepPrompt.ReplaceAllString(p.end.ReplaceAllString(text, ""), "")
-}
-
-// A terminal is a pseudo-terminal's controlling side.
-type terminal struct {
-	file    *os.File
-	changed chan struct{} // that there is more to read
-	shells  []int         // process groups of the shells, each started in the one before
-	open    bool          // a program may be running that wasn't waited for
-	asked   bool          // that program has printed something
-	opening bool          // the last command starts a shell
-
-	mu     sync.Mutex
-	buffer []byte
-	ended  bool
-}
-
-func (t *terminal) read() {
-	b := make([]byte, 4096)
-	for {
-		n, err := t.file.Read(b)
-		t.mu.Lock()
-		t.buffer = append(t.buffer, b[:n]...)
-		t.ended = err != nil
-		t.mu.Unlock()
-		select {
-		case t.changed <- struct{}{}:
-		default:
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// text returns what has been printed since take.
-func (t *terminal) text() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return plainText(t.buffer)
-}
-
-// plainText returns what a terminal shows, without colours: some builds of ip(8) colour
-// what they print to any terminal.
-func plainText(b []byte) string {
-	return escapes.ReplaceAllString(strings.ReplaceAll(string(b), "\r\n", "\n"), "")
-}
-
-var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]`)
-
-// foreground returns the process group that the terminal belongs to, or 0 if there is
-// none (tcgetpgrp(3)).
-func (t *terminal) foreground() (group int) {
-	conn, err := t.file.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = conn.Control(func(fd uintptr) {
-		group, _ = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP)
-	})
-	return group
-}
-
-// atShell reports whether one of the shells has the terminal, and no other program.
-func (t *terminal) atShell() bool { return slices.Contains(t.shells, t.foreground()) }
-
-// settled forgets the shells that have ended: the terminal has been given back to the one
-// in which they were started.
-func (t *terminal) settled() {
-	if i := slices.Index(t.shells, t.foreground()); i >= 0 {
-		t.shells = t.shells[:i+1]
-	}
-}
-
-// take returns text, and forgets it.
-func (t *terminal) take() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := plainText(t.buffer)
-	t.buffer = nil
-	return text
-}
-
-// settle returns when nothing has been printed for a time.
-func (t *terminal) settle(ctx context.Context, still time.Duration) {
-	for {
-		select {
-		case <-t.changed:
-		case <-ctx.Done():
-			return
-		case <-time.After(still):
-			return
-		}
-	}
-}
-
-// wait waits until done holds for what is printed and returns that.
-func (t *terminal) wait(ctx context.Context, limit time.Duration, done func(string) bool) (string, error) {
-	return t.waitQuiet(ctx, limit, 0, done)
-}
-
-// waitQuiet is wait, and also ends, without an error, when nothing more comes for some
-// time, unless that is 0.
-func (t *terminal) waitQuiet(ctx context.Context, limit, quiet time.Duration,
-	done func(string) bool) (string, error) {
-	timeout := time.After(limit)
-	var pause <-chan time.Time // nil is never
-	for {
-		if quiet > 0 {
-			pause = time.After(quiet)
-		}
-		text := t.text()
-		if done(text) {
-			t.settle(ctx, 10*time.Millisecond) // what looks like a prompt may be half a line
-			if again := t.text(); again == text {
-				return text, nil
-			}
-			continue
-		}
-		t.mu.Lock()
-		ended := t.ended
-		t.mu.Unlock()
-		if ended {
-			return text, errors.New("the shell on the host has ended")
-		}
-		select {
-		case <-t.changed:
-		case <-ctx.Done():
-			return text, context.Cause(ctx)
-		case <-timeout:
-			return text, fmt.Errorf("it takes longer than %s", limit)
-		case <-pause:
-			return text, nil
-		}
-	}
 }
