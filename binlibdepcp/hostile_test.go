@@ -487,7 +487,7 @@ func TestClosedPipe(t *testing.T) {
 	_ = cmd.Run()
 	w.Close()
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode(), "%v", cmd.ProcessState)
-	assert.Equal(t, "binlibdepcp: write the output: broken pipe\n", stderr.String())
+	assert.Equal(t, "binlibdepcp: write standard output: broken pipe\n", stderr.String())
 	status, stdout, errs := call(t, dir, "-n", "/bin/sh", "jail")
 	assert.Zero(t, status, errs)
 	assert.NotContains(t, stdout, "[OK]", "it was all there")

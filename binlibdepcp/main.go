@@ -54,7 +54,7 @@ import (
 
 	"nsteps/binlibdepcp/jail"
 	"nsteps/binlibdepcp/ldso"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 func main() {
@@ -81,28 +81,28 @@ func main() {
 		},
 		Action: run,
 	}
-	common.Configure(app)
-	os.Exit(report(app.Run(os.Args)))
+	cmdline.Configure(app)
+	os.Exit(report(cmdline.Run(app, os.Args)))
 }
 
 // report prints an error, with what fixes it, and returns the exit status.
 func report(err error) int {
-	var usage *common.UsageError
+	var usage *cmdline.UsageError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "binlibdepcp: %s\n  usage: binlibdepcp [options] binary... directory\n"+
-			"  see: %s --help\n", common.Printable(err.Error()), common.Quote(os.Args[0]))
-		return common.StatusFailed
+		cmdline.Report(os.Stderr, "binlibdepcp", err, "usage: binlibdepcp [options] "+
+			"binary... directory\nsee: "+cmdline.Quote(os.Args[0])+" --help")
+		return cmdline.StatusFailed
 	}
 	seen := map[string]bool{}
-	for _, err := range flatten(err) {
+	for _, err := range cmdline.Flatten(err) {
 		if text := err.Error(); !seen[text] {
 			seen[text] = true
-			fmt.Fprintf(os.Stderr, "binlibdepcp: %s\n", short(common.Printable(text)))
+			fmt.Fprintf(os.Stderr, "binlibdepcp: %s\n", short(cmdline.Printable(text)))
 			for _, line := range hint(err) {
-				fmt.Fprintf(os.Stderr, "  %s\n", short(common.Printable(line)))
+				fmt.Fprintf(os.Stderr, "  %s\n", short(cmdline.Printable(line)))
 			}
 		}
 	}
@@ -115,18 +115,6 @@ func short(line string) string {
 		return line[:1000] + "..."
 	}
 	return line
-}
-
-// flatten returns the errors that were joined.
-func flatten(err error) (all []error) {
-	several, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	for _, err := range several.Unwrap() {
-		all = append(all, flatten(err)...)
-	}
-	return all
 }
 
 // hint returns lines on what fixes an error.
@@ -148,7 +136,7 @@ func hint(err error) []string {
 	case onPath && failed.Op == "open" && failed.Err == unix.ENOTDIR:
 		return []string{"the last argument is the directory to copy to"}
 	case onPath && failed.Op == "mknod":
-		name := common.Quote(failed.Path)
+		name := cmdline.Quote(failed.Path)
 		return []string{fmt.Sprintf("only the host's root can make a device; mount the host's in its place: "+
 			"touch %s && mount --bind /dev/%s %s", name, filepath.Base(failed.Path), name)}
 	case onPath && (failed.Err == unix.EACCES || failed.Err == unix.EPERM):
@@ -161,7 +149,7 @@ func hint(err error) []string {
 func missingHint(missing *ldso.NotFound) (lines []string) {
 	switch {
 	case strings.HasSuffix(missing.Name, "\r"):
-		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + common.Quote(missing.By)}
+		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + cmdline.Quote(missing.By)}
 	case errors.Is(missing.Err, unix.EACCES):
 		return []string{refusedHint("open")}
 	case missing.Err != nil: // the error says why it won't do
@@ -192,11 +180,6 @@ func refusedHint(op string) string {
 	return "take a directory of your own, or be its owner, or root"
 }
 
-// An outputError is the error of what can't be printed.
-type outputError struct{ err error }
-
-func (e *outputError) Error() string { return "write the output: " + e.err.Error() }
-
 func run(c *cli.Context) error {
 	if c.Bool("help") {
 		return cli.ShowAppHelp(c)
@@ -207,7 +190,7 @@ func run(c *cli.Context) error {
 		binaries, directory = binaries[:len(binaries)-1], binaries[len(binaries)-1]
 	}
 	if err := check(c, binaries, directory, listing); err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	linker, err := newLinker(c.String("root"), c.String("library-path"))
 	if err != nil {
@@ -227,7 +210,7 @@ func run(c *cli.Context) error {
 	}
 	p := newPlan(closures, e)
 
-	out := &output{w: bufio.NewWriter(os.Stdout), quiet: c.Bool("quiet") || c.Bool("json")}
+	out := &output{w: bufio.NewWriter(cmdline.Stdout), quiet: c.Bool("quiet") || c.Bool("json")}
 	if !listing {
 		// A reader of the output that has gone away is no reason to stop in the middle.
 		signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
@@ -241,14 +224,12 @@ func run(c *cli.Context) error {
 	case c.Bool("list"):
 		out.list(p)
 	}
-	if flushed := out.w.Flush(); flushed != nil {
-		err = errors.Join(err, &outputError{errors.Unwrap(flushed)})
-	}
+	out.w.Flush() // cmdline.Run reports what can't be written
 	for _, note := range p.notes {
 		if c.Bool("quiet") {
 			break
 		}
-		fmt.Fprintf(os.Stderr, "binlibdepcp: note: %s\n", short(common.Printable(note)))
+		fmt.Fprintf(os.Stderr, "binlibdepcp: note: %s\n", short(cmdline.Printable(note)))
 	}
 	return errors.Join(append(slices.Clone(p.problems), err)...)
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"nsteps/binlibdepcp/ldso"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 // A known program reads files that no header names.
@@ -67,7 +67,7 @@ func (e *extras) needMore(closures []*ldso.Closure, with, also []string) {
 			}
 			for _, name := range e.existing(c.Program, program.paths, match) {
 				if !e.isGiven(name, also) {
-					options = append(options, "--also "+common.Quote(name))
+					options = append(options, "--also "+cmdline.Quote(name))
 				}
 			}
 			if options != nil {

@@ -2,6 +2,6 @@
 
 package main
 
-import "nsteps/common"
+import "nsteps/internal/cmdline"
 
-func main() { common.NeedsLinux("binlibdepcp") }
+func main() { cmdline.NeedsLinux("binlibdepcp") }

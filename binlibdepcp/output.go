@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/binlibdepcp/ldso"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 // many is how many files have their progress shown on a terminal.
@@ -51,7 +51,7 @@ func (o *output) line(name, status, reason string) {
 	if reason != "" {
 		status += " " + reason
 	}
-	fmt.Fprintf(o.w, "%25s : %s\n", common.Printable(name), status)
+	fmt.Fprintf(o.w, "%25s : %s\n", cmdline.Printable(name), status)
 	o.done++
 	if o.total > 0 && time.Since(o.shown) > 100*time.Millisecond {
 		o.progress()
@@ -97,7 +97,7 @@ func isTerminal(f *os.File) bool {
 func (o *output) list(p *plan) {
 	show := func(name string) string { return name }
 	if isTerminal(os.Stdout) {
-		show = common.Printable
+		show = cmdline.Printable
 	}
 	for _, f := range p.files {
 		for _, place := range f.places {
@@ -116,7 +116,7 @@ func (o *output) list(p *plan) {
 // tree prints who needs what. What an object needs is shown where that comes first.
 func (o *output) tree(closures []*ldso.Closure, p *plan) {
 	for _, c := range closures {
-		fmt.Fprintln(o.w, common.Printable(c.Program.Name))
+		fmt.Fprintln(o.w, cmdline.Printable(c.Program.Name))
 		o.print("", branches(c, p, map[*ldso.Object]bool{}))
 	}
 }
@@ -183,7 +183,7 @@ func (o *output) print(indent string, list []branch) {
 		if i == len(list)-1 {
 			corner, more = "└── ", "    "
 		}
-		fmt.Fprintln(o.w, indent+corner+common.Printable(b.line))
+		fmt.Fprintln(o.w, indent+corner+cmdline.Printable(b.line))
 		o.print(indent+more, b.below)
 	}
 }

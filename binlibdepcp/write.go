@@ -19,7 +19,7 @@ import (
 
 	"nsteps/binlibdepcp/jail"
 	"nsteps/binlibdepcp/ldso"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 // The states of a file, as they are printed.
@@ -54,7 +54,7 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *
 	}
 	root, err := jail.Wait(directory, func() {
 		fmt.Fprintf(os.Stderr, "binlibdepcp: another run is working in %s: waiting for its end\n",
-			common.Printable(directory))
+			cmdline.Printable(directory))
 	})
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (w *writer) lookAtMount(directory string) {
 	flags, err := w.root.MountFlags()
 	if err == nil && flags&unix.ST_NOEXEC != 0 {
 		w.note(fmt.Sprintf("%s is on a file system that is mounted noexec, so no program in it can be executed: "+
-			`mount -o remount,exec "$(findmnt -no TARGET -T %s)"`, directory, common.Quote(directory)))
+			`mount -o remount,exec "$(findmnt -no TARGET -T %s)"`, directory, cmdline.Quote(directory)))
 	}
 	w.nosuid = err == nil && flags&unix.ST_NOSUID != 0
 }

@@ -3,64 +3,43 @@
 package common
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
-)
 
-// Namespaces lists the clone flags with their names in /proc/PID/ns, in the order
-// in which they are printed: clone(2), namespaces(7).
-var Namespaces = []struct {
-	Flag       uintptr
-	Name, File string
-}{
-	{unix.CLONE_NEWPID, "CLONE_NEWPID", "pid"},
-	{unix.CLONE_NEWNS, "CLONE_NEWNS", "mnt"},
-	{unix.CLONE_NEWUTS, "CLONE_NEWUTS", "uts"},
-	{unix.CLONE_NEWNET, "CLONE_NEWNET", "net"},
-	{unix.CLONE_NEWIPC, "CLONE_NEWIPC", "ipc"},
-	{unix.CLONE_NEWUSER, "CLONE_NEWUSER", "user"},
-	{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup"},
-}
+	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
+	"nsteps/internal/linux"
+)
 
 // A Child is this program again, in the namespaces that Start gave it.
 type Child struct {
-	c        *cli.Context
-	pid      int // as the parent sees it
-	pidfd    int
-	trace    int // the child's descriptor 2 until it is the command
-	socket   int
-	isPID1   bool // of a new PID namespace
-	terminal *terminal
-
-	killedBy atomic.Int32 // the signal that ended the run before the command began
-	ending   atomic.Bool  // SIGTERM or SIGHUP has been handed on
-
-	caught  chan struct{} // closed when all signals are caught
-	stopped chan struct{} // Wait has seen the child stop
-
-	// These are handleSignals' own.
-	unheard       <-chan time.Time // when PID 1 has had time to react to a key's signal
-	unheardSignal syscall.Signal
-	unstopped     <-chan time.Time // when the child has had time to stop
-	explained     bool             // that once more kills
-	stopping      bool             // the step has stopped the child
+	c      *cli.Context
+	pid    int
+	pidfd  int
+	trace  int // the child's descriptor 2 until it is the command
+	socket int
+	job    *job.Job
 }
 
-// Start clones this program into new namespaces, one for each CLONE_NEW flag. The
-// child waits for Release. It is killed when the parent ends, however it ends; so
-// the goroutine that calls Start has to stay until Wait has returned.
-func Start(c *cli.Context, flags uintptr) (*Child, error) {
-	// PDEATHSIG comes when the thread that cloned ends, not the process: prctl(2).
+// Start clones this program into new namespaces, one for each CLONE_NEW flag. Each of
+// more sets further attributes of the new process, for example its cgroup. The child
+// waits for Release. It is killed when the parent ends, however it ends; so the goroutine
+// that calls Start stays on its thread, and has to stay until Wait or Abort has returned.
+func Start(c *cli.Context, flags uintptr,
+	more ...func(*syscall.SysProcAttr),
+) (*Child, error) {
+	// PDEATHSIG comes when the thread that cloned ends, not the process (prctl(2)). A
+	// program that changes its thread before Start, with unshare(2) or setns(2), locks it
+	// in an init function, which runs on the main thread. With that lock in all programs,
+	// each signal.Notify would switch threads once more: a tenth of a launch's CPU time.
 	runtime.LockOSThread()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -77,16 +56,16 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 		return nil, err
 	}
 	const none = -2 // ForkExec stores something else as soon as there is a child
-	ch := &Child{c: c, socket: pair[0], pidfd: none, trace: trace,
-		isPID1:   flags&unix.CLONE_NEWPID != 0,
-		terminal: openTerminal(), stopped: make(chan struct{}, 1)}
+	ch := &Child{c: c, socket: pair[0], pidfd: none, trace: trace}
+	ch.job = job.New(c.App.Name, ch.isCommand)
+	sys := &syscall.SysProcAttr{Cloneflags: flags, PidFD: &ch.pidfd}
+	for _, set := range more {
+		set(sys)
+	}
 	ch.pid, err = syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{
 		Env:   append(os.Environ(), childEnv+"="+heritage.String(), "GOMAXPROCS=1"),
 		Files: []uintptr{0, 1, uintptr(trace)},
-		Sys: &syscall.SysProcAttr{
-			Cloneflags: flags,
-			PidFD:      &ch.pidfd,
-		},
+		Sys:   sys,
 	})
 	for _, fd := range []int{heritage.socket, heritage.stderr, heritage.ipc} {
 		unix.Close(fd)
@@ -94,20 +73,14 @@ func Start(c *cli.Context, flags uintptr) (*Child, error) {
 	switch {
 	case err == nil:
 	case ch.pidfd == none:
-		return nil, Failed("clone", FlagNames(flags), err)
+		return nil, Failed("clone", cmp.Or(linux.FlagNames(sys.Cloneflags), "child"), err)
 	default: // the child had this error, of execve(2)
 		return nil, Failed("re-execute", "/proc/self/exe", err)
 	}
-	go ch.handleSignals(catchSignals())
+	ch.job.Begin(ch.pid, ch.pidfd, sys.Cloneflags&unix.CLONE_NEWPID != 0)
 	Parentf(c, "cloned the child, PID %d", ch.pid)
 	if c.Bool("verbose") {
-		for _, ns := range Namespaces {
-			if flags&ns.Flag != 0 {
-				before, _ := os.Readlink("/proc/self/ns/" + ns.File)
-				after, _ := os.Readlink(ch.proc("ns/" + ns.File))
-				Parentf(c, "%s -> %s", before, after)
-			}
-		}
+		ch.compare()
 	}
 	return ch, nil
 }
@@ -123,72 +96,85 @@ func bequeath(socket int) (i inheritance, err error) {
 	}
 	if made != nil {
 		i.inode, i.queue = made.inode(), made.name
-		if i.ipc, err = unix.Open(ipcNamespace, unix.O_RDONLY, 0); err != nil {
-			return i, Failed("open", ipcNamespace, err)
+		if i.ipc, err = unix.Open(linux.IPCNamespace, unix.O_RDONLY, 0); err != nil {
+			return i, Failed("open", linux.IPCNamespace, err)
 		}
 	}
 	return i, nil
 }
 
-// FlagNames names what clone(2) was asked for: "child" if it was no new namespace.
-func FlagNames(flags uintptr) string {
-	var names []string
-	for _, ns := range Namespaces {
-		if flags&ns.Flag != 0 {
-			names = append(names, ns.Name)
+// compare prints which namespaces of the child are not the parent's.
+func (ch *Child) compare() {
+	for _, kind := range linux.Kinds {
+		ours, _ := os.Readlink("/proc/self/ns/" + kind.File)
+		childs, _ := os.Readlink(ch.Proc("ns/" + kind.File))
+		if ours != childs {
+			Parentf(ch.c, "%s -> %s", ours, childs)
 		}
 	}
-	if names == nil {
-		return "child"
-	}
-	return strings.Join(names, "|")
 }
+
+// PID returns the child's PID, as the parent sees it.
+func (ch *Child) PID() int { return ch.pid }
+
+// Proc returns the name of one of the child's files in /proc/PID, for example "uid_map".
+// It is right even where /proc belongs to another PID namespace than the parent's.
+func (ch *Child) Proc(file string) string { return linux.ProcOf(ch.pidfd, file) }
 
 // Release lets the child go on, from its start or from Yield.
 func (ch *Child) Release() {
-	catchStops()
+	job.CatchStops()
 	hand(ch.socket, turn)
+}
+
+// Abort ends a child that the parent fails to set up between Start and Release. It
+// returns the one error to report: err, or the reason why the child had ended before, from
+// which err followed. The child itself reports nothing.
+func (ch *Child) Abort(err error) error {
+	ch.job.Kill()
+	if _, waitErr := ch.job.Wait(); waitErr != nil {
+		return Failed("wait for child", strconv.Itoa(ch.pid), waitErr)
+	}
+	Parentf(ch.c, "ended the child, which can't be set up")
+	if early := ch.early(); early != nil {
+		return early
+	}
+	return err
 }
 
 // Wait waits until the child has ended and gives the terminal back. Its error is nil
 // for a child that exited with status 0; otherwise it holds the status for Main.
 func (ch *Child) Wait() error {
-	var ws unix.WaitStatus
-	for {
-		_, err := unix.Wait4(ch.pid, &ws, unix.WUNTRACED, nil)
-		if err != nil && err != unix.EINTR {
-			return Failed("wait for child", strconv.Itoa(ch.pid), err)
-		}
-		if err == nil && !ws.Stopped() {
-			break
-		}
-		if err == nil {
-			select {
-			case ch.stopped <- struct{}{}:
-			default: // there is one already
-			}
-		}
+	ws, err := ch.job.Wait()
+	if err != nil {
+		return Failed("wait for child", strconv.Itoa(ch.pid), err)
 	}
-	// 128+n: a shell whose command died of signal n.
-	ch.terminal.restore(ws.Signaled() || ws.ExitStatus() > 128 || ch.ending.Load())
+	status := ws.ExitStatus()
 	if ws.Signaled() {
 		Parentf(ch.c, "the child was killed by signal %d (%v)", ws.Signal(), ws.Signal())
+		status = 128 + int(ws.Signal())
 	} else {
-		Parentf(ch.c, "the child exited with status %d", ws.ExitStatus())
+		Parentf(ch.c, "the child exited with status %d", status)
 	}
+	if err := ch.early(); err != nil {
+		return err
+	}
+	if status != 0 {
+		return cmdline.Status(status)
+	}
+	return nil
+}
+
+// early returns an error if the child has ended before it was the command: its Go
+// runtime has failed, or a signal has ended the run, which early prints.
+func (ch *Child) early() error {
 	if err := ch.crash(); err != nil {
 		return err
 	}
-	if sig := syscall.Signal(ch.killedBy.Load()); sig != 0 {
+	if sig := ch.job.Interrupted(); sig != 0 {
 		fmt.Fprintf(os.Stderr, "%s: stopped by signal %d (%v) before the command began\n",
 			ch.c.App.Name, sig, sig)
-		return status(128 + int(sig))
-	}
-	if ws.Signaled() {
-		return status(128 + int(ws.Signal()))
-	}
-	if ws.ExitStatus() != 0 {
-		return status(ws.ExitStatus())
+		return cmdline.Status(128 + int(sig))
 	}
 	return nil
 }
@@ -209,41 +195,10 @@ func (ch *Child) crash() error {
 		return Failed("mmap", "memory of the child", unix.ENOMEM)
 	default: // a mistake of ours
 		fmt.Fprint(os.Stderr, text)
-		return status(StatusFailed)
+		return cmdline.Status(cmdline.StatusFailed)
 	}
 }
 
 // isCommand reports whether the child has become the command, or has ended: execve
 // closed its end of the socket.
 func (ch *Child) isCommand() bool { return closed(ch.socket) }
-
-// hasEnded reports whether the child has ended: a pidfd can be read from then on.
-func (ch *Child) hasEnded() bool {
-	ready, err := poll(0, ch.pidfd)
-	return err == nil && ready[0] != 0
-}
-
-// proc returns the name of one of the child's files in /proc. The PID won't do for
-// that: after step1-pid -p, /proc still is the outer namespace's, and numbers the
-// child differently. The fdinfo of a pidfd has the number that this /proc uses.
-func (ch *Child) proc(file string) string {
-	fdinfo, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", ch.pidfd))
-	return "/proc/" + field(fdinfo, "Pid:") + "/" + file
-}
-
-// field returns the value of a line "name value" of a file in /proc.
-func field(file []byte, name string) string {
-	for line := range bytes.Lines(file) {
-		if value, ok := bytes.CutPrefix(line, []byte(name)); ok {
-			return string(bytes.TrimSpace(value))
-		}
-	}
-	return ""
-}
-
-// mask returns a mask of /proc/PID/status, of 16 hexadecimal digits, or 0 if it isn't
-// there: proc_pid_status(5). Signal n is bit n-1.
-func mask(file []byte, name string) uint64 {
-	m, _ := strconv.ParseUint(field(file, name), 16, 64)
-	return m
-}

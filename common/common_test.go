@@ -5,9 +5,14 @@ package common
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,28 +22,31 @@ import (
 
 	"nsteps/internal/cause"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
-func TestExitStatus(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want int
-	}{
-		{nil, 0},
-		{status(3), 3},
-		{fmt.Errorf("wrapped: %w", status(137)), 137},
-		{errGone, 125},
-		{&UsageError{errors.New("no such option")}, 125},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM), 125},
-		{Failed("chroot", "jail", unix.ENOENT), 125},
-		{Failed("exec", "ls", unix.ENOENT), 127},
-		{Failed("exec", "/etc/passwd/ls", unix.ENOTDIR), 127},
-		{Failed("exec", "/etc", unix.EACCES), 126},
-		{Failed("exec", "/bin/arm", unix.ENOEXEC), 126},
-		{Failed("exec", "/bin/ls", unix.E2BIG), 126},
-	} {
-		assert.Equal(t, test.want, exitStatus(test.err), "%v", test.err)
+// Package common stays small: a reader of the steps reads it too.
+func TestSize(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	lines, exported := 0, map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		lines += bytes.Count(text, []byte("\n"))
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		require.NoError(t, err)
+		for name := range parsed.Scope.Objects { // methods aren't in there
+			exported[name] = ast.IsExported(name)
+		}
 	}
+	maps.DeleteFunc(exported, func(_ string, yes bool) bool { return !yes })
+	assert.LessOrEqual(t, lines, 900, "lines")
+	assert.LessOrEqual(t, len(exported), 16, "%v", slices.Sorted(maps.Keys(exported)))
+	assert.Contains(t, exported, "NeedsLinux")
 }
 
 func TestFailed(t *testing.T) {
@@ -59,14 +67,14 @@ func TestReport(t *testing.T) {
 		want string
 	}{
 		{nil, ""},
-		{status(1), ""},
+		{cmdline.Status(1), ""},
 		{errGone, ""},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
 		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
 		{Failed("join", "/proc/1/ns/net", unix.EINVAL),
 			"step: join /proc/1/ns/net: invalid argument\n  a hint of its own\n"},
 		{Failed("join", "x", errors.New("no errno")), "step: join x: no errno\n"},
-		{&UsageError{errors.New("no such option: -z")}, "step: no such option: -z\n" +
+		{cmdline.Usagef("no such option: -z"), "step: no such option: -z\n" +
 			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
 		{Failed("clone", "CLONE_NEWPID", unix.EPERM),
 			"step: clone CLONE_NEWPID: operation not permitted\n  be root: sudo bin/step1-pid -p\n" +
@@ -96,23 +104,6 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-func TestFieldAndMask(t *testing.T) {
-	file := []byte("Name:\tsh\nSigBlk:\t0000000000000000\nSigCgt:\t0000000000010002\nPid:\t42\n")
-	assert.Equal(t, "sh", field(file, "Name:"))
-	assert.Equal(t, "42", field(file, "Pid:"))
-	assert.Equal(t, "", field(file, "Uid:"))
-	assert.Equal(t, uint64(0x10002), mask(file, "SigCgt:"))
-	assert.Zero(t, mask(file, "SigBlk:"))
-	assert.Zero(t, mask(file, "Name:"))
-	assert.Zero(t, mask(nil, "SigCgt:"))
-}
-
-func TestFlagNames(t *testing.T) {
-	assert.Equal(t, "child", FlagNames(0))
-	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWNET|CLONE_NEWIPC", FlagNames(
-		unix.CLONE_NEWIPC|unix.CLONE_NEWNET|unix.CLONE_NEWUTS|unix.CLONE_NEWNS|unix.CLONE_NEWPID))
-}
-
 func TestEnvironment(t *testing.T) {
 	t.Setenv("TERM", "vt100")
 	t.Setenv("SECRET", "1")
@@ -140,7 +131,7 @@ func TestTurns(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, byte(opened), b)
 	assert.False(t, closed(pair[1]))
-	ready, err := poll(0, pair[1])
+	ready, err := linux.Poll(0, pair[1])
 	assert.NoError(t, err)
 	assert.Equal(t, []int16{0}, ready)
 	unix.Close(pair[0])
@@ -151,19 +142,4 @@ func TestTurns(t *testing.T) {
 	unix.Close(pair[1])
 	_, err = await(pair[1])
 	assert.ErrorIs(t, err, unix.EBADF)
-}
-
-func TestUsageText(t *testing.T) {
-	for _, test := range []struct{ text, typed, want string }{
-		{"flag provided but not defined: -nosuch", "step --nosuch", "no such option: --nosuch"},
-		{"flag provided but not defined: -nosuch", "step -nosuch", "no such option: -nosuch"},
-		{"flag provided but not defined: -nosuch", "step -nosuch=1", "no such option: -nosuch"},
-		{"flag provided but not defined: -z", "step -z", "no such option: -z"},
-		{"flag needs an argument: -uts", "step --uts", "option needs a value: --uts"},
-		{`invalid boolean value "x" for -pid: parse error`, "step --pid=x",
-			`invalid boolean value "x" for --pid: parse error`},
-		{"bad flag syntax: ---x", "step ---x", "bad flag syntax: ---x"},
-	} {
-		assert.Equal(t, test.want, usageText(test.text, strings.Fields(test.typed)))
-	}
 }

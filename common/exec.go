@@ -14,21 +14,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 )
 
 // Exec makes the child the command that stands after the options. It returns only if
 // that fails, or, with nil, if there is no command. The command's environment has
-// nothing of the host's, it dies with the parent, and it ignores only signals that nohup(1)
-// or a shell told the step to ignore.
+// nothing of the host's, it dies with the parent, and it ignores only signals that
+// nohup(1) or a shell told the step to ignore.
 func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
-		fmt.Fprintf(os.Stderr, "%s: all set up, but there is no command to execute, as sh\n", c.App.Name)
+		fmt.Fprintf(os.Stderr, "%s: all set up, but there is no command to execute, as sh\n",
+			c.App.Name)
 		return nil
 	}
 	Childf(c, "executing %s", cmdline.QuoteAll(args))
-	runtime.LockOSThread() // the mask and PDEATHSIG are this thread's, which calls execve
-	if err := resetSignals(); err != nil {
+	runtime.LockOSThread() // the mask and PDEATHSIG are those of this thread
+	if err := job.ResetSignals(); err != nil {
 		return err
 	}
 	// The command dies with the parent, unless it changes its credentials (prctl(2)). If
@@ -39,7 +41,7 @@ func Exec(c *cli.Context) error {
 	if closed(socket()) {
 		return errGone
 	}
-	if err := unix.Dup3(inherited().stderr, 2, 0); err != nil {
+	if err := unix.Dup3(inherited().stderr, int(traces.Fd()), 0); err != nil {
 		return Failed("dup", "standard error", err)
 	}
 	return execvp(args, environment(c.App.Name))

@@ -2,15 +2,7 @@
 
 package common
 
-import (
-	"fmt"
-	"os"
-	"runtime"
-)
+import "nsteps/internal/cmdline"
 
 // NeedsLinux says on another operating system what the program needs, and exits.
-func NeedsLinux(program string) {
-	fmt.Fprintf(os.Stderr, "%s: namespaces are a feature of the Linux kernel, and this is %s\n"+
-		"  run it in a Linux virtual machine, as by Lima, Multipass or WSL 2\n", program, runtime.GOOS)
-	os.Exit(125)
-}
+func NeedsLinux(program string) { cmdline.NeedsLinux(program) }

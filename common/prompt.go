@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/job"
+	"nsteps/internal/linux"
 )
 
 // maxLine bounds what readLine keeps of a line, in bytes.
@@ -20,7 +23,7 @@ const maxLine = 4096
 // follows the line on standard input stays there, for the command.
 func Ask(what string, size int) (string, error) {
 	// Ctrl-C and Ctrl-\ are the parent's to answer: it ends the run.
-	notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT)
+	job.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT)
 	fmt.Fprintf(os.Stderr, " Child: %s, up to %d bytes:\n", what, size)
 	line, err := readLine()
 	switch {
@@ -32,7 +35,8 @@ func Ask(what string, size int) (string, error) {
 		fmt.Println(" Child: an empty line, so nothing to send")
 	case len(line) > size:
 		line = truncate(line, size)
-		fmt.Printf(" Child: a line of more than %d bytes: sending the first %d\n", size, len(line))
+		fmt.Printf(" Child: a line of more than %d bytes: sending the first %d\n",
+			size, len(line))
 	}
 	return line, nil
 }
@@ -43,7 +47,7 @@ func readLine() (string, error) {
 	var line []byte
 	b := make([]byte, 1)
 	for {
-		ready, err := poll(-1, 0, socket())
+		ready, err := linux.Poll(-1, 0, socket())
 		switch {
 		case err != nil:
 			return "", Failed("poll", "standard input", err)

@@ -7,9 +7,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // childEnv marks the child. Its value is what the child inherits, see inheritance.
@@ -17,7 +19,7 @@ const childEnv = "NSTEPS_CHILD"
 
 // errGone ends the child of a parent that has ended. It reports nothing: whoever killed
 // the parent knows.
-var errGone = status(StatusFailed)
+var errGone = cmdline.Status(cmdline.StatusFailed)
 
 // Yield hands the turn to the parent and waits until it is released again. The
 // child calls it.
@@ -109,28 +111,6 @@ func await(socket int) (byte, error) {
 
 // closed reports whether the other side has closed its end.
 func closed(socket int) bool {
-	ready, err := poll(0, socket)
+	ready, err := linux.Poll(0, socket)
 	return err == nil && ready[0]&unix.POLLHUP != 0
-}
-
-// poll waits until one of the descriptors can be read, or for the time given, forever
-// if that is negative. It returns the events of each, poll(2).
-func poll(limit time.Duration, fds ...int) (ready []int16, err error) {
-	set := make([]unix.PollFd, len(fds))
-	for i, fd := range fds {
-		set[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
-	}
-	for deadline := time.Now().Add(limit); ; {
-		ms := -1
-		if limit >= 0 {
-			ms = int(max(0, time.Until(deadline)).Milliseconds())
-		}
-		if _, err = unix.Poll(set, ms); err != unix.EINTR {
-			break
-		}
-	}
-	for _, fd := range set {
-		ready = append(ready, fd.Revents)
-	}
-	return ready, err
 }

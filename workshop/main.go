@@ -33,7 +33,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/cleanup"
 	"nsteps/workshop/diff"
@@ -56,18 +56,18 @@ func main() {
 	}
 	app.Action = func(c *cli.Context) error {
 		if c.Args().Present() {
-			return &common.UsageError{Err: fmt.Errorf("no such command: %s; there are %s",
+			return &cmdline.UsageError{Err: fmt.Errorf("no such command: %s; there are %s",
 				c.Args().First(), names(app.Commands))}
 		}
 		return cli.ShowAppHelp(c)
 	}
-	common.Configure(app)
+	cmdline.Configure(app)
 	command := called(app.Commands, os.Args)
 	args := os.Args
 	if command != nil {
 		args = append(args[:2:2], optionsFirst(command.Flags, args[2:])...)
 	}
-	os.Exit(report(app.Run(args), command))
+	os.Exit(report(cmdline.Run(app, args), command))
 }
 
 // optionsFirst moves the options of a command in front of its operands, which package
@@ -136,37 +136,31 @@ func report(err error, command *cli.Command) int {
 	if command != nil {
 		name = command.Name
 	}
-	var usage *common.UsageError
+	var usage *cmdline.UsageError
 	var exit cli.ExitCoder
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "workshop: %s\n  see: %s\n", common.Printable(err.Error()),
-			advice.Me().Call("workshop", strings.TrimPrefix(name+" --help", " ")))
-		return common.StatusFailed
+		help := advice.Me().Call("workshop", strings.TrimPrefix(name+" --help", " "))
+		cmdline.Report(os.Stderr, "workshop", err, "see: "+help)
+		return cmdline.StatusFailed
 	case errors.As(err, &exit): // a finding, which the command has told
 		if err.Error() != "" {
-			fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
+			cmdline.Report(os.Stderr, "workshop", err, "")
 		}
 		return exit.ExitCode()
 	}
-	var several interface{ Unwrap() []error }
-	if !errors.As(err, &several) {
-		err = errors.Join(err)
-		errors.As(err, &several)
-	}
 	denied := false
-	for _, err := range several.Unwrap() {
-		fmt.Fprintf(os.Stderr, "workshop: %s\n", common.Printable(err.Error()))
+	for _, err := range cmdline.Flatten(err) {
+		fix := ""
 		var advised *advice.Error
 		if errors.As(err, &advised) {
-			for line := range strings.Lines(advised.Advice) {
-				fmt.Fprintf(os.Stderr, "  %s\n", strings.TrimSuffix(line, "\n"))
-			}
-			continue
+			fix = advised.Advice
+		} else if errors.Is(err, fs.ErrPermission) { // EACCES and EPERM
+			denied = true
 		}
-		denied = denied || errors.Is(err, fs.ErrPermission) // EACCES and EPERM
+		cmdline.Report(os.Stderr, "workshop", err, fix)
 	}
 	if me := advice.Me(); denied && !me.Root {
 		fmt.Fprintf(os.Stderr, "  be root: %s\n", me.AsRoot("workshop", name))

@@ -2,6 +2,6 @@
 
 package main
 
-import "nsteps/common"
+import "nsteps/internal/cmdline"
 
-func main() { common.NeedsLinux("workshop") }
+func main() { cmdline.NeedsLinux("workshop") }

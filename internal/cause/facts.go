@@ -73,7 +73,7 @@ func gather(args []string, jail string, m machine) *Facts {
 	uids := read("/proc/self/uid_map")
 	f := &Facts{
 		Args: args, Jail: jail, UID: os.Geteuid(),
-		SysAdmin: hasSysAdmin(),
+		SysAdmin: linux.HasSysAdmin(), // a jail may have no /proc to read that in
 		Bounded:  prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
 		UserNS:   uids != "" && !linux.IsInitialMap(uids),
 		AppArmor: words(read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
@@ -153,14 +153,6 @@ func (r Root) exists(file string) bool {
 }
 
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
-
-// hasSysAdmin asks the kernel, not /proc, which a jail may not have: capget(2).
-func hasSysAdmin() bool {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData // the capabilities up to 31, and the others
-	err := unix.Capget(&header, &data[0])
-	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
-}
 
 func prctl(option, argument uintptr) int {
 	value, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, option, argument, 0, 0, 0, 0)

@@ -1,5 +1,6 @@
-// Package cmdline has what the programs of this suite share about command lines: how a
-// word is quoted, how it is shown, and where a command is looked up.
+// Package cmdline has what all programs of this suite share: how a command line is
+// parsed and its help printed, how an error is reported and with which exit status, and
+// how a word is quoted or shown.
 package cmdline
 
 import (

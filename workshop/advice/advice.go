@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 )
 
@@ -35,7 +35,7 @@ func Me() Person {
 
 // Call returns how this person calls a program of this suite.
 func (p Person) Call(program, args string) string {
-	return join(common.Quote(p.Called+program), args)
+	return join(cmdline.Quote(p.Called+program), args)
 }
 
 // AsRoot returns how this person calls a program of this suite as root. sudo(8) has a
@@ -47,7 +47,7 @@ func (p Person) AsRoot(program, args string) string {
 	if p.Called == "" {
 		program = p.Program + program
 	}
-	return join("sudo "+common.Quote(p.Called+program), args)
+	return join("sudo "+cmdline.Quote(p.Called+program), args)
 }
 
 func join(program, args string) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nsteps/binlibdepcp/jail"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 const description = `What can be left is the message queue /ipc_namespace; the directory
@@ -45,7 +45,7 @@ func Command() *cli.Command {
 
 func run(c *cli.Context) error {
 	if slices.Contains(c.Args().Slice(), "") {
-		return &common.UsageError{Err: errors.New("a jail without a name")}
+		return &cmdline.UsageError{Err: errors.New("a jail without a name")}
 	}
 	t := &tidier{dry: c.Bool("dry-run")}
 	t.queue()
@@ -58,8 +58,6 @@ func run(c *cli.Context) error {
 		t.sayf("nothing is left by a killed run")
 	}
 	switch {
-	case t.write != nil:
-		return fmt.Errorf("write the output: %w", errors.Unwrap(t.write))
 	case len(t.failed) > 0:
 		return errors.Join(t.failed...)
 	case t.remains:
@@ -74,15 +72,11 @@ type tidier struct {
 	said    int
 	remains bool // of what a killed run has left
 	failed  []error
-	write   error // the first of writing to stdout
 }
 
 func (t *tidier) sayf(format string, args ...any) {
 	t.said++
-	_, err := fmt.Println(common.Printable(fmt.Sprintf(format, args...)))
-	if err != nil && t.write == nil {
-		t.write = err
-	}
+	fmt.Fprintln(cmdline.Stdout, cmdline.Printable(fmt.Sprintf(format, args...)))
 }
 
 func (t *tidier) fail(err error) { t.failed = append(t.failed, err) }

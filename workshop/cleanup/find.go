@@ -18,7 +18,6 @@ import (
 
 	"nsteps"
 	"nsteps/binlibdepcp/jail"
-	"nsteps/common"
 	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 	"nsteps/workshop/session"
@@ -35,7 +34,7 @@ const (
 // it until it removes it.
 func (t *tidier) queue() {
 	what := "message queue " + queueName
-	err := common.UnlinkQueue(queueName, func(q common.QueueInfo) error {
+	err := linux.RemoveQueue(queueName, func(q linux.QueueInfo) error {
 		if q.Stat.Uid != uint32(os.Geteuid()) {
 			return reason("another user's, of uid " + strconv.Itoa(int(q.Stat.Uid)))
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nsteps"
-	"nsteps/common"
 	"nsteps/docs"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/output"
 )
 
@@ -50,17 +50,17 @@ func Command() *cli.Command {
 func run(c *cli.Context) error {
 	switch {
 	case c.NArg() == 0:
-		return &common.UsageError{Err: errors.New("no step")}
+		return &cmdline.UsageError{Err: errors.New("no step")}
 	case c.NArg() > 1:
 		err := fmt.Errorf("one step, not %q too", c.Args().Get(1))
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	case c.Bool("side-by-side") && c.Bool("unified"):
 		err := errors.New("--side-by-side or --unified, not both")
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	step, err := find(c.Args().First())
 	if err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	unified, err := docs.FS.ReadFile("diff/" + step.Name + ".diff")
 	if err != nil {

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
 	"nsteps/internal/cause"
+	"nsteps/internal/linux"
 )
 
 // The results that all table entries start from.
@@ -45,7 +46,7 @@ func clones(errno syscall.Errno) results {
 	found := good(probeNames())
 	for _, p := range probes {
 		if p.flags != 0 {
-			found[p.name] = &failure{Op: "clone", Object: common.FlagNames(p.flags), Errno: errno}
+			found[p.name] = &failure{Op: "clone", Object: cmp.Or(linux.FlagNames(p.flags), "child"), Errno: errno}
 		}
 	}
 	return found

@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/output"
 )
 
@@ -18,7 +18,7 @@ import (
 const subcommand = "doctor"
 
 // Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
-// a step can't run, and a common.UsageError if the command line makes no sense.
+// a step can't run, and a cmdline.UsageError if the command line makes no sense.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      subcommand,
@@ -38,12 +38,12 @@ func Command() *cli.Command {
 
 func run(c *cli.Context) error {
 	if c.Args().Present() {
-		return &common.UsageError{Err: fmt.Errorf("%s takes options only, not %q", subcommand, c.Args().First())}
+		return &cmdline.UsageError{Err: fmt.Errorf("%s takes options only, not %q", subcommand, c.Args().First())}
 	}
 	if c.IsSet("probe") {
 		found, err := child(c.String("probe"), c.Duration("limit"))
 		if err != nil {
-			return &common.UsageError{Err: err}
+			return &cmdline.UsageError{Err: err}
 		}
 		return json.NewEncoder(c.App.Writer).Encode(found)
 	}

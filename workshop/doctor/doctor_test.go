@@ -418,7 +418,7 @@ func TestUsage(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = full, &stderr
 	assert.Error(t, cmd.Run())
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stderr.String(), "write /dev/stdout: no space left on device")
+	assert.Contains(t, stderr.String(), "write standard output: no space left on device")
 }
 
 // TestTerminal has a terminal of 20 columns, with colours and without.

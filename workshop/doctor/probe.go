@@ -7,11 +7,10 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/linux"
 )
 
 // A probe is something that a step needs, tried in a child in new namespaces. It says
@@ -56,7 +55,7 @@ func isPID1() error {
 
 func private() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return common.Failed("make mounts private below", "/", err)
+		return linux.Failed("make mounts private below", "/", err)
 	}
 	return nil
 }
@@ -71,7 +70,7 @@ func proc() error {
 func mountProc() error {
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("proc", "/proc", "proc", flags, ""); err != nil {
-		return common.Failed("mount proc on", "/proc", err)
+		return linux.Failed("mount proc on", "/proc", err)
 	}
 	if self, err := os.Readlink("/proc/self"); err != nil || self != "1" {
 		return fmt.Errorf("a new /proc has %q for PID 1", self)
@@ -82,7 +81,7 @@ func mountProc() error {
 func hostname() error {
 	const box = "nsteps-doctor"
 	if err := unix.Sethostname([]byte(box)); err != nil {
-		return common.Failed("sethostname", box, err)
+		return linux.Failed("sethostname", box, err)
 	}
 	if now, err := os.Hostname(); err != nil || now != box {
 		return fmt.Errorf("the hostname is %q, not %q", now, box)
@@ -94,7 +93,7 @@ func hostname() error {
 func loUp() error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return common.Failed("socket", "AF_INET", err)
+		return linux.Failed("socket", "AF_INET", err)
 	}
 	request, err := unix.NewIfreq("lo")
 	if err != nil {
@@ -102,7 +101,7 @@ func loUp() error {
 	}
 	request.SetUint16(unix.IFF_UP)
 	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request); err != nil {
-		return common.Failed("set up", "lo", err)
+		return linux.Failed("set up", "lo", err)
 	}
 	return nil
 }
@@ -115,42 +114,28 @@ func veth() error {
 	return nil
 }
 
-// mqAttr is struct mq_attr of <mqueue.h>.
-type mqAttr struct {
-	flags, maxmsg, msgsize int
-	_                      [5]int
-}
-
 // queue makes a queue as large as that of step 5, and removes it at once: as the limits
 // on queues are also those of an IPC namespace, mq_overview(7), it has to be this one.
 func queue() error {
-	step, _ := unix.BytePtrFromString("ipc_namespace")
-	fd, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(step)),
-		unix.O_RDONLY|unix.O_CLOEXEC, 0, 0, 0, 0)
-	switch errno {
-	case 0:
-		unix.Close(int(fd))
+	const step, own = "/ipc_namespace", "/nsteps_doctor"
+	fd, err := linux.OpenQueue(step, unix.O_RDONLY, nil)
+	switch err {
+	case nil:
+		unix.Close(fd)
 	case unix.EACCES: // the step removes one that is left over, but not another user's
-		return common.Failed("mq_unlink", "/ipc_namespace", unix.EPERM)
+		return linux.Failed("mq_unlink", step, unix.EPERM)
 	}
-	own, _ := unix.BytePtrFromString("nsteps_doctor")
-	attr := &mqAttr{maxmsg: 10, msgsize: 81}
 	for range 20 {
-		_, _, _ = unix.RawSyscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(own)), 0, 0)
-		// No Go code runs between these two: a SIGKILL would leave the queue there.
-		fd, _, errno = unix.RawSyscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(own)),
-			unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_CLOEXEC, 0o600, uintptr(unsafe.Pointer(attr)), 0, 0)
-		if errno == 0 {
-			_, _, _ = unix.RawSyscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(own)), 0, 0)
-			unix.Close(int(fd))
+		err = linux.TryQueue(own, &linux.QueueAttr{Messages: 10, Size: 81})
+		if err == nil {
 			return nil
 		}
-		if errno != unix.EEXIST { // another doctor's, for a moment
+		if err != unix.EEXIST { // another doctor's, for a moment
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return common.Failed("mq_open", "/nsteps_doctor", errno)
+	return linux.Failed("mq_open", own, err)
 }
 
 // chroot takes for the jail what is there: the kernel makes no difference.
@@ -159,10 +144,10 @@ func chroot() error {
 		return err
 	}
 	if err := unix.Chroot("/"); err != nil {
-		return common.Failed("chroot", "/", err)
+		return linux.Failed("chroot", "/", err)
 	}
 	if err := unix.Chdir("/"); err != nil {
-		return common.Failed("chdir", "/", err)
+		return linux.Failed("chdir", "/", err)
 	}
 	return mountProc()
 }

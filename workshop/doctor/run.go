@@ -20,7 +20,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
 	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 )
@@ -57,7 +56,7 @@ func (f *failure) is(op string, errno syscall.Errno) bool {
 	return f != nil && f.Op == op && f.Errno == errno
 }
 
-// failed turns an error of common.Failed, or another one, into a failure; nil stays nil.
+// failed turns an error of linux.Failed, or another one, into a failure; nil stays nil.
 func failed(err error) *failure {
 	var path *fs.PathError
 	var errno syscall.Errno
@@ -117,7 +116,7 @@ func spare() *failure {
 	for range needed {
 		fd, err := unix.MemfdCreate("doctor", unix.MFD_CLOEXEC)
 		if err != nil {
-			return failed(common.Failed("memfd_create", "for a child", err))
+			return failed(linux.Failed("memfd_create", "for a child", err))
 		}
 		defer unix.Close(fd)
 	}
@@ -238,7 +237,7 @@ func (p *probe) command(ctx context.Context, limit time.Duration) *exec.Cmd {
 // refused names the operation that failed: clone(2), or execve(2) in a child that was
 // cloned. AppArmor lets a user namespace be cloned, and forbids its map.
 func (p *probe) refused(f *failure, cloned bool) *failure {
-	f.Op, f.Object = "clone", common.FlagNames(p.flags)
+	f.Op, f.Object = "clone", cmp.Or(linux.FlagNames(p.flags), "child")
 	if cloned && !(p.flags&unix.CLONE_NEWUSER != 0 && f.Errno == unix.EPERM) {
 		f.Op, f.Object = "re-execute", "/proc/self/exe"
 	}
@@ -278,7 +277,7 @@ func memory() (out, stderr *os.File, err error) {
 		fd, err := unix.MemfdCreate("doctor", unix.MFD_CLOEXEC)
 		if err != nil {
 			files[0].Close()
-			return nil, nil, common.Failed("memfd_create", "for a child", err)
+			return nil, nil, linux.Failed("memfd_create", "for a child", err)
 		}
 		files[i] = os.NewFile(uintptr(fd), "memory")
 	}

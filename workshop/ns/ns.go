@@ -17,7 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
@@ -58,7 +58,7 @@ func Command() *cli.Command {
 func run(c *cli.Context) error {
 	pids, err := parsePIDs(c.Args().Slice())
 	if err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	show := (*view).table
 	switch {
@@ -158,7 +158,7 @@ func (v *view) notes(columns int, before map[int]*procs.Details) string {
 	for _, pid := range slices.Sorted(maps.Keys(before)) {
 		if now[pid] == nil {
 			notes = append(notes, fmt.Sprintf("%d %s has ended, or shares all.", pid,
-				common.Printable(before[pid].Command)))
+				cmdline.Printable(before[pid].Command)))
 		}
 	}
 	if !v.asked {
@@ -238,7 +238,7 @@ func (w *watcher) update(v *view) error {
 	text := w.show(v, columns, w.before)
 	if !w.json {
 		for _, problem := range v.problems {
-			problem := "workshop: " + common.Printable(problem.Error())
+			problem := "workshop: " + cmdline.Printable(problem.Error())
 			text += output.Fill(problem, columns) + "\n"
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
@@ -92,7 +92,7 @@ func (o others) notes(me advice.Person, alone bool) (notes []string) {
 	}
 	if len(o.services) > 0 {
 		notes = append(notes, "Other processes have namespaces too, lsns lists them: "+
-			common.Printable(output.List(o.services, ", ")))
+			cmdline.Printable(output.List(o.services, ", ")))
 	}
 	return notes
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
@@ -113,7 +113,7 @@ func heads(processes []*procs.Details, before processMap) []row {
 		pids.cells = append(pids.cells, marked(strconv.Itoa(p.PID), output.Bold, isNew))
 		isOther := isNew || known && old.Command != p.Command
 		commands.cells = append(commands.cells,
-			marked(common.Printable(p.Command), output.Bold, isOther))
+			marked(cmdline.Printable(p.Command), output.Bold, isOther))
 	}
 	return []row{pids, commands}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
@@ -133,7 +133,7 @@ func items(nodes []*node, processes []*procs.Details, kind string, parent uint64
 }
 
 func describe(p *procs.Details, kind string, before map[int]*procs.Details) *item {
-	i := &item{text: fmt.Sprintf("%d %s", p.PID, common.Printable(p.Command))}
+	i := &item{text: fmt.Sprintf("%d %s", p.PID, cmdline.Printable(p.Command))}
 	if kind == "pid" && p.Inside != p.PID {
 		i.text += fmt.Sprintf(", PID %d inside", p.Inside)
 	}

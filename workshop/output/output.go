@@ -8,8 +8,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -17,6 +17,8 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/cmdline"
 )
 
 // Columns returns the columns of the terminal that stdout is, if it is one.
@@ -41,12 +43,10 @@ func ProseColumns() int {
 	return min(columns, Prose)
 }
 
-// Write writes a text to stdout.
+// Write writes a text to stdout. A command that has more to do ends with the error.
 func Write(text string) error {
-	if _, err := os.Stdout.WriteString(text); err != nil {
-		return fmt.Errorf("write the output: %w", errors.Unwrap(err))
-	}
-	return nil
+	_, err := io.WriteString(cmdline.Stdout, text)
+	return err
 }
 
 // Count returns "1 process", or "2 processes", the plural being given.

@@ -24,8 +24,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps"
-	"nsteps/common"
 	"nsteps/docs"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
@@ -57,14 +57,14 @@ func run(c *cli.Context) error {
 	}
 	chosen, err := choose(all, c.Args().Slice())
 	if err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	if c.Bool("list") {
 		return list(chosen, c.Args().Present())
 	}
 	start, err := start(c, chosen[0])
 	if err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	bin, err := programs()
 	if err != nil {
@@ -208,10 +208,10 @@ func section(ch *page.Chapter, name string) (int, error) {
 		if found < 0 && name != "" && strings.Contains(strings.ToLower(s.Title), strings.ToLower(name)) {
 			found = i
 		}
-		titles = append(titles, common.Quote(s.Title))
+		titles = append(titles, cmdline.Quote(s.Title))
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("chapter %s has no section %s; there are %s", ch.Name, common.Quote(name), strings.Join(titles, ", "))
+		return 0, fmt.Errorf("chapter %s has no section %s; there are %s", ch.Name, cmdline.Quote(name), strings.Join(titles, ", "))
 	}
 	return found, nil
 }

@@ -145,7 +145,7 @@ func TestClosedPipe(t *testing.T) {
 	r.Close()
 	assert.Error(t, cmd.Wait())
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
-	assert.Equal(t, "workshop: write the output: broken pipe\n", message.String())
+	assert.Equal(t, "workshop: write standard output: broken pipe\n", message.String())
 }
 
 // A line is typed only into the shell that it is meant for: where a step fails, play shows

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
@@ -173,7 +173,7 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	return fmt.Sprintf("play %s stopped at %s, %s: %s", f.chapter, f.at, common.Quote(f.line), f.err)
+	return fmt.Sprintf("play %s stopped at %s, %s: %s", f.chapter, f.at, cmdline.Quote(f.line), f.err)
 }
 
 func (f *failure) Unwrap() error { return f.err }

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
 	"nsteps/internal/linux"
 )
 
@@ -75,7 +74,7 @@ func Explain(pid int, err error) error {
 	case err == unix.EACCES:
 		object += ", of " + owner(info)
 	}
-	return common.Failed("look at process", object, err)
+	return linux.Failed("look at process", object, err)
 }
 
 // owner returns the name of a file's owner, or the number if it has none.

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
@@ -46,7 +46,7 @@ func child(kind string) (seen inside, err error) {
 			seen.Queues.POSIX, err = posix()
 		}
 	default:
-		return seen, &common.UsageError{Err: fmt.Errorf("no such probe: %s", kind)}
+		return seen, &cmdline.UsageError{Err: fmt.Errorf("no such probe: %s", kind)}
 	}
 	if err != nil {
 		seen.Error = err.Error()
@@ -74,18 +74,18 @@ func posix() (names []string, err error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, common.Failed("mount", what, err)
+		return nil, linux.Failed("mount", what, err)
 	}
 	if err := unix.FsconfigCreate(context); err != nil {
-		return nil, common.Failed("mount", what, err)
+		return nil, linux.Failed("mount", what, err)
 	}
 	mount, err := unix.Fsmount(context, unix.FSMOUNT_CLOEXEC, 0)
 	if err != nil {
-		return nil, common.Failed("mount", what, err)
+		return nil, linux.Failed("mount", what, err)
 	}
 	dir, err := unix.Openat(mount, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, common.Failed("open", "mqueue", err)
+		return nil, linux.Failed("open", "mqueue", err)
 	}
 	files, err := os.NewFile(uintptr(dir), "mqueue").Readdirnames(-1)
 	for _, file := range files {
@@ -109,27 +109,27 @@ func ask(kind string, p, self *procs.Details) (seen inside, err error) {
 	for _, kind := range toEnter(kind, p, self) {
 		fd, err := linux.OpenNamespace(p.PID, kind)
 		if err != nil {
-			return seen, common.Failed("open", object, err)
+			return seen, linux.Failed("open", object, err)
 		}
 		defer unix.Close(fd)
 		again.Enter = append(again.Enter, fd)
 	}
 	if again.Stdout, err = unix.MemfdCreate("verify", unix.MFD_CLOEXEC); err != nil {
-		return seen, common.Failed("memfd_create", "for the answer", err)
+		return seen, linux.Failed("memfd_create", "for the answer", err)
 	}
 	answer := os.NewFile(uintptr(again.Stdout), "answer")
 	defer answer.Close()
 	switch _, operation, err := again.Run("verify", "--probe", kind); {
 	case operation == "setns" || operation == "unshare":
-		return seen, common.Failed("enter", object, err)
+		return seen, linux.Failed("enter", object, err)
 	case err != nil && operation == "execve":
-		return seen, common.Failed("re-execute", "/proc/self/exe", err)
+		return seen, linux.Failed("re-execute", "/proc/self/exe", err)
 	case err != nil:
-		return seen, common.Failed(operation, "child", err)
+		return seen, linux.Failed(operation, "child", err)
 	}
 	answers := json.NewDecoder(io.NewSectionReader(answer, 0, 1<<20))
 	if err := answers.Decode(&seen); err != nil {
-		return seen, common.Failed("look at", object, errors.New("no answer"))
+		return seen, linux.Failed("look at", object, errors.New("no answer"))
 	}
 	return seen, nil
 }

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps"
-	"nsteps/common"
 	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
@@ -79,19 +78,19 @@ func gather(all procs.All, self, pid int) (*facts, error) {
 	p, ok := all[pid]
 	switch {
 	case !ok:
-		return nil, common.Failed("look at process", strconv.Itoa(pid), unix.ESRCH)
+		return nil, linux.Failed("look at process", strconv.Itoa(pid), unix.ESRCH)
 	case p.Zombie:
-		return nil, common.Failed("look at process", strconv.Itoa(pid), procs.ErrEnded)
+		return nil, linux.Failed("look at process", strconv.Itoa(pid), procs.ErrEnded)
 	case p.Ending:
-		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
+		return nil, linux.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	case p.Kernel:
 		object := fmt.Sprintf("%d, %s", pid, p.Command)
-		return nil, common.Failed("look at process", object, errKernel)
+		return nil, linux.Failed("look at process", object, errKernel)
 	}
 	f, err := read(all, self, p)
 	// All that was read is of one process if that still is the same.
 	if now, ok := linux.Stat(pid); !ok || now.Start != p.Start || now.Ending {
-		return nil, common.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
+		return nil, linux.Failed("look at process", strconv.Itoa(pid), errMeanwhile)
 	}
 	return f, err
 }
@@ -211,10 +210,10 @@ func (f *facts) root(host int) (err error) {
 		return err
 	}
 	if err := unix.Stat(file(f.PID, "root/"), &its); err != nil {
-		return common.Failed("stat", file(f.PID, "root"), err)
+		return linux.Failed("stat", file(f.PID, "root"), err)
 	}
 	if err := unix.Stat(file(host, "root/"), &hosts); err != nil {
-		return common.Failed("stat", file(host, "root"), err)
+		return linux.Failed("stat", file(host, "root"), err)
 	}
 	f.HostRoot = its.Dev == hosts.Dev && its.Ino == hosts.Ino
 	return nil
@@ -231,13 +230,13 @@ func (f *facts) proc(host int) error {
 		return nil
 	}
 	if err != nil {
-		return common.Failed("open", name, err)
+		return linux.Failed("open", name, err)
 	}
 	defer unix.Close(dir)
 	var system unix.Statfs_t
 	var st, hostSt unix.Stat_t
 	if err := errors.Join(unix.Fstatfs(dir, &system), unix.Fstat(dir, &st)); err != nil {
-		return common.Failed("stat", name, err)
+		return linux.Failed("stat", name, err)
 	}
 	same := unix.Stat(file(host, "root/proc/"), &hostSt) == nil && st.Dev == hostSt.Dev
 	target := make([]byte, 64)
@@ -255,7 +254,7 @@ func (f *facts) proc(host int) error {
 	case err == nil || err == unix.ENOENT: // its PID 1 has ended
 		f.Proc = procOther
 	default:
-		return common.Failed("readlink", name+"/1/ns/pid", err)
+		return linux.Failed("readlink", name+"/1/ns/pid", err)
 	}
 	return nil
 }

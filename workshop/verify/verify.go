@@ -12,11 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/procs"
@@ -54,11 +53,11 @@ func run(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		return json.NewEncoder(os.Stdout).Encode(seen)
+		return json.NewEncoder(cmdline.Stdout).Encode(seen)
 	}
 	g, pid, err := parse(c.Args().Slice())
 	if err != nil {
-		return &common.UsageError{Err: err}
+		return &cmdline.UsageError{Err: err}
 	}
 	me := advice.Me()
 	f, err := look(g, pid, me)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps"
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
@@ -386,6 +386,6 @@ func TestChild(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotNil(t, seen.Links)
 	_, err = child("user")
-	var usage *common.UsageError
+	var usage *cmdline.UsageError
 	assert.True(t, errors.As(err, &usage))
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
@@ -43,7 +43,7 @@ func (r *report) text(columns int) string {
 	headline := output.Fill(r.facts.headline(), columns)
 	b.WriteString(output.Bold.Sprint(headline) + "\n")
 	for _, fact := range r.facts.lines() {
-		name, text := fact[0]+":", common.Printable(fact[1])
+		name, text := fact[0]+":", cmdline.Printable(fact[1])
 		if columns < narrow {
 			fmt.Fprintf(&b, "  %s\n%s\n", name, output.Indent("    ", text, columns))
 			continue
@@ -60,7 +60,7 @@ func (r *report) text(columns int) string {
 	b.WriteString(title + "\n")
 	for _, c := range r.verdict.Checks {
 		fmt.Fprintf(&b, "  %s %s\n", hues[c.Result].Sprint(marks[c.Result]),
-			output.Indent("    ", common.Printable(c.Text), columns)[4:])
+			output.Indent("    ", cmdline.Printable(c.Text), columns)[4:])
 	}
 	switch r.verdict.Result {
 	case unmet:
@@ -98,11 +98,11 @@ func (c command) where() string {
 }
 
 func (f *facts) headline() string {
-	line := fmt.Sprintf("process %d, %s, ", f.PID, common.Printable(f.Command))
+	line := fmt.Sprintf("process %d, %s, ", f.PID, cmdline.Printable(f.Command))
 	if f.Step == nil {
 		return line + "started by no step"
 	}
-	step := common.Printable(f.Step.Name)
+	step := cmdline.Printable(f.Step.Name)
 	return line + fmt.Sprintf("started by %s (%d)", step, f.Step.PID)
 }
 

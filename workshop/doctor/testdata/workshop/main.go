@@ -10,21 +10,21 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"nsteps/common"
+	"nsteps/internal/cmdline"
 	"nsteps/workshop/doctor"
 )
 
 func main() {
 	app := &cli.App{Name: "workshop", UsageText: "command", Commands: []*cli.Command{doctor.Command()}}
-	common.Configure(app)
-	err := app.Run(os.Args)
-	var usage *common.UsageError
+	cmdline.Configure(app)
+	err := cmdline.Run(app, os.Args)
+	var usage *cmdline.UsageError
 	var exit cli.ExitCoder
 	switch {
 	case err == nil:
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "workshop:", err)
-		os.Exit(common.StatusFailed)
+		os.Exit(cmdline.StatusFailed)
 	case errors.As(err, &exit):
 		os.Exit(exit.ExitCode())
 	default:

@@ -1,6 +1,6 @@
 //go:build linux
 
-package common
+package job
 
 import (
 	"fmt"
@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/linux"
 )
 
 const (
@@ -33,32 +35,34 @@ type signals struct {
 	cont chan os.Signal // SIGCONT
 }
 
-// catchSignals catches the signals that would end the parent. It is called before
+// caught catches the signals that would end the parent, once. It is called before
 // anything is made that has to be removed again on every way out.
-var catchSignals = sync.OnceValue(func() *signals {
+var caught = sync.OnceValue(func() *signals {
 	s := &signals{
 		ends: make(chan os.Signal, 1), keys: make(chan os.Signal, 2),
 		tstp: make(chan os.Signal, 1), tty: make(chan os.Signal, 1),
 		cont: make(chan os.Signal, 1),
 	}
-	notify(s.ends, unix.SIGTERM, unix.SIGHUP)
-	notify(s.keys, unix.SIGINT, unix.SIGQUIT)
+	Notify(s.ends, unix.SIGTERM, unix.SIGHUP)
+	Notify(s.keys, unix.SIGINT, unix.SIGQUIT)
 	return s
 })
 
-// catchStops catches the signals that stop and continue the parent, before the child can
+// CatchStops catches the signals that stop and continue the parent, before the child can
 // run: a Ctrl-Z must not stop the parent alone. Each signal costs the Go runtime two
 // switches of threads, so that happens beside the start of the child.
+func CatchStops() { catchStops() }
+
 var catchStops = sync.OnceFunc(func() {
-	s := catchSignals()
+	s := caught()
 	signal.Notify(s.tstp, unix.SIGTSTP)
 	signal.Notify(s.tty, unix.SIGTTIN, unix.SIGTTOU)
 	signal.Notify(s.cont, unix.SIGCONT)
 })
 
-// notify has signals sent to a channel, but goes on ignoring those that the caller of
+// Notify has signals sent to a channel, but goes on ignoring those that the caller of
 // this program ignores, for example nohup(1).
-func notify(c chan os.Signal, wanted ...syscall.Signal) {
+func Notify(c chan os.Signal, wanted ...syscall.Signal) {
 	for _, sig := range wanted {
 		if ignored(sig) {
 			signal.Ignore(sig)
@@ -82,131 +86,131 @@ func ignored(sig syscall.Signal) bool {
 // Ctrl-\, Ctrl-Z) goes to the foreground process group, usually to parent and child.
 // But a PID 1 gets only signals that it has a handler for, and a command can move to
 // another process group (pid_namespaces(7)).
-func (ch *Child) handleSignals(s *signals) {
-	ticks := ch.terminal.ticks()
+func (j *Job) handleSignals(s *signals) {
+	ticks := j.terminal.ticks()
 	for {
 		select {
 		case sig := <-s.ends:
-			ch.end(sig.(syscall.Signal))
+			j.end(sig.(syscall.Signal))
 		case sig := <-s.keys:
-			ch.key(sig.(syscall.Signal))
-		case <-ch.unheard:
-			ch.explain()
-		case <-ch.unstopped:
-			ch.stopAnyway(s)
+			j.key(sig.(syscall.Signal))
+		case <-j.unheard:
+			j.explain()
+		case <-j.unstopped:
+			j.stopAnyway(s)
 		case <-s.tstp:
-			ch.stopChild()
+			j.stopChild()
 		case <-s.tty:
-			ch.background()
-		case <-ch.stopped:
-			ch.followStop(s)
+			j.background()
+		case <-j.stopped:
+			j.followStop(s)
 		case <-s.cont:
-			ch.proceed()
+			j.proceed()
 		case <-ticks:
-			ch.terminal.tick()
+			j.terminal.tick()
 		}
 	}
 }
 
 // end ends the run for a SIGTERM or SIGHUP. From now on nothing stops the parent: the
 // SIGKILL has to come.
-func (ch *Child) end(sig syscall.Signal) {
-	if !ch.isCommand() {
-		ch.giveUp(sig)
+func (j *Job) end(sig syscall.Signal) {
+	if !j.isCommand() {
+		j.giveUp(sig)
 		return
 	}
-	ch.ending.Store(true)
-	ch.kill(sig)
-	ch.kill(unix.SIGCONT) // or a stopped command could not end by itself
-	time.AfterFunc(grace, func() { ch.kill(unix.SIGKILL) })
+	j.ending.Store(true)
+	j.kill(sig)
+	j.kill(unix.SIGCONT) // or a stopped command could not end by itself
+	time.AfterFunc(grace, func() { j.kill(unix.SIGKILL) })
 }
 
 // giveUp ends a run whose command has not begun.
-func (ch *Child) giveUp(sig syscall.Signal) {
-	ch.killedBy.CompareAndSwap(0, int32(sig))
-	ch.kill(unix.SIGKILL)
+func (j *Job) giveUp(sig syscall.Signal) {
+	j.interrupted.CompareAndSwap(0, int32(sig))
+	j.kill(unix.SIGKILL)
 }
 
 // key handles Ctrl-C and Ctrl-\.
-func (ch *Child) key(sig syscall.Signal) {
+func (j *Job) key(sig syscall.Signal) {
 	switch {
-	case !ch.isCommand():
-		ch.giveUp(sig)
+	case !j.isCommand():
+		j.giveUp(sig)
 		return
-	case ch.explained && !ch.decides(sig):
-		ch.kill(unix.SIGKILL)
+	case j.explained && !j.decides(sig):
+		j.kill(unix.SIGKILL)
 		return
 	}
-	ch.killGroup(sig)
-	if ch.isPID1 {
-		ch.unheardSignal = sig
-		ch.unheard = time.After(reaction)
+	j.killGroup(sig)
+	if j.isPID1 {
+		j.unheardSignal = sig
+		j.unheard = time.After(reaction)
 	}
 }
 
 // explain tells the person why Ctrl-C did nothing, unless it did something.
-func (ch *Child) explain() {
-	sig := ch.unheardSignal
-	if ch.explained || ch.decides(sig) || ch.hasEnded() {
+func (j *Job) explain() {
+	sig := j.unheardSignal
+	if j.explained || j.decides(sig) || linux.HasEnded(j.pidfd) {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), "+
-		"so it gets none: once more kills it\n", ch.c.App.Name, sig, sig)
-	ch.explained = true
+		"so it gets none: once more kills it\n", j.program, sig, sig)
+	j.explained = true
 }
 
 // stopChild handles Ctrl-Z. The step stops when its child has stopped, and a PID 1 has
 // to be stopped from outside. If it has a handler, that comes first: the handler of
 // another step, for example, stops that step's own child.
-func (ch *Child) stopChild() {
-	if ch.ending.Load() {
+func (j *Job) stopChild() {
+	if j.ending.Load() {
 		return
 	}
-	ch.killGroup(unix.SIGTSTP)
+	j.killGroup(unix.SIGTSTP)
 	limit := reaction
 	switch {
-	case !ch.isPID1:
-	case ch.handles(unix.SIGTSTP):
+	case !j.isPID1:
+	case j.handles(unix.SIGTSTP):
 		limit *= 5 // it does more than to stop
 	default:
-		ch.stopPID1()
+		j.stopPID1()
 	}
-	ch.unstopped = time.After(limit)
+	j.unstopped = time.After(limit)
 }
 
-func (ch *Child) stopPID1() {
-	ch.stopping = true
-	ch.kill(unix.SIGSTOP)
+func (j *Job) stopPID1() {
+	j.stopping = true
+	j.kill(unix.SIGSTOP)
 }
 
 // stopAnyway stops a step whose child has not stopped. A child that catches SIGTSTP and
 // goes on is right. But a shell that waits for its vfork(2) can't stop, and the terminal
 // may have stopped the new process before that could call execve(2).
-func (ch *Child) stopAnyway(s *signals) {
+func (j *Job) stopAnyway(s *signals) {
 	switch {
-	case ch.ending.Load() || ch.hasEnded():
-	case ch.isPID1:
-		ch.stopPID1()
-		ch.stop(s)
-	case !ch.handles(unix.SIGTSTP):
-		ch.stop(s)
+	case j.ending.Load() || linux.HasEnded(j.pidfd):
+	case j.isPID1:
+		j.stopPID1()
+		j.stop(s)
+	case !j.handles(unix.SIGTSTP):
+		j.stop(s)
 	}
 }
 
 // background handles the signal for a process group that uses the terminal from the
 // background. A PID 1 that reads there is told again and again, and would spin; what is
 // left of that when the step is in the foreground is out of date.
-func (ch *Child) background() {
+func (j *Job) background() {
 	// A child that still asks for a message has no Wait that sees it stop.
-	if !ch.takeBack() && (ch.isPID1 || !ch.isCommand()) && !ch.terminal.inForeground() {
-		ch.stopChild()
+	if !j.takeBack() && (j.isPID1 || !j.isCommand()) && !j.terminal.inForeground() {
+		j.stopChild()
 	}
 }
 
 // takeBack takes the terminal back from a process group without members, and continues
 // the step's group, which the use of the terminal may have stopped.
-func (ch *Child) takeBack() bool {
-	if !ch.terminal.takeBack() {
+func (j *Job) takeBack() bool {
+	if !j.terminal.takeBack() {
 		return false
 	}
 	proceed := func() { _ = unix.Kill(0, unix.SIGCONT) }
@@ -218,38 +222,38 @@ func (ch *Child) takeBack() bool {
 
 // followStop stops the parent, as the child has stopped: by a key, by itself (the suspend
 // of a shell), or because it used the terminal from the background.
-func (ch *Child) followStop(s *signals) {
-	file, _ := os.ReadFile(ch.proc("status"))
-	isStopped := strings.HasPrefix(field(file, "State:"), "T")
-	isEnding := ch.ending.Load() || len(s.ends) > 0
-	if isStopped && !isEnding && !ch.takeBack() {
-		ch.stop(s)
+func (j *Job) followStop(s *signals) {
+	file, _ := os.ReadFile(linux.ProcOf(j.pidfd, "status"))
+	isStopped := strings.HasPrefix(linux.Field(file, "State:"), "T")
+	isEnding := j.ending.Load() || len(s.ends) > 0
+	if isStopped && !isEnding && !j.takeBack() {
+		j.stop(s)
 	}
 }
 
 // stop stops the parent. It returns when the parent is continued.
-func (ch *Child) stop(s *signals) {
-	ch.unstopped = nil
-	front := ch.terminal.front()
+func (j *Job) stop(s *signals) {
+	j.unstopped = nil
+	front := j.terminal.front()
 	stopSelf()
 	drain(s.tstp)
 	drain(s.tty)
-	if group, _ := unix.Getpgid(ch.pid); group == front {
-		ch.terminal.giveTo(group) // a shell that had suspended itself
+	if group, _ := unix.Getpgid(j.pid); group == front {
+		j.terminal.giveTo(group) // a shell that had suspended itself
 	}
-	ch.terminal.remember()
+	j.terminal.remember()
 	// A PID 1 stops and continues with the process outside that started it, as its
 	// own SIGTSTP does nothing. Whoever stopped the child otherwise continues it.
-	if ch.stopping && os.Getpid() != 1 {
-		ch.proceed()
+	if j.stopping && os.Getpid() != 1 {
+		j.proceed()
 	}
 	// A shell that ends a stopped job sends SIGTERM, then SIGCONT. No other stop must
 	// overtake these two. Without a SIGCONT the parent was not stopped.
 	select {
 	case sig := <-s.ends:
-		ch.end(sig.(syscall.Signal))
+		j.end(sig.(syscall.Signal))
 	case <-s.cont:
-		ch.proceed()
+		j.proceed()
 	case <-time.After(reaction):
 	}
 }
@@ -269,10 +273,10 @@ func stopSelf() {
 }
 
 // proceed continues the child, as the parent was continued.
-func (ch *Child) proceed() {
-	ch.stopping = false
-	ch.kill(unix.SIGCONT)
-	ch.killGroup(unix.SIGCONT)
+func (j *Job) proceed() {
+	j.stopping = false
+	j.kill(unix.SIGCONT)
+	j.killGroup(unix.SIGCONT)
 }
 
 func drain(c chan os.Signal) {
@@ -302,42 +306,42 @@ func sigaction(sig syscall.Signal, action, old *kernelSigaction) {
 
 // kill sends the child a signal. A pidfd never means another process that has got
 // the child's PID meanwhile; that the child has ended already is no error here.
-func (ch *Child) kill(sig syscall.Signal) {
-	_ = unix.PidfdSendSignal(ch.pidfd, sig, nil, 0)
+func (j *Job) kill(sig syscall.Signal) {
+	_ = unix.PidfdSendSignal(j.pidfd, sig, nil, 0)
 }
 
 // killGroup sends a key's signal to the process group of a child that has left the
 // step's group, as timeout(1) does: the terminal doesn't know of it.
-func (ch *Child) killGroup(sig syscall.Signal) {
-	group, err := unix.Getpgid(ch.pid)
+func (j *Job) killGroup(sig syscall.Signal) {
+	group, err := unix.Getpgid(j.pid)
 	// 0 is a group of an outer PID namespace, which is the step's own.
-	if err == nil && group > 1 && group != unix.Getpgrp() && !ch.hasEnded() {
+	if err == nil && group > 1 && group != unix.Getpgrp() && !linux.HasEnded(j.pidfd) {
 		_ = unix.Kill(-group, sig)
 	}
 }
 
 // decides reports whether it is the child's decision what the signal does: the child
 // handles the signal, or takes it later (sigwait(3), signalfd(2)).
-func (ch *Child) decides(sig syscall.Signal) bool {
-	return ch.handles(sig) || ch.has("SigBlk:", sig)
+func (j *Job) decides(sig syscall.Signal) bool {
+	return j.handles(sig) || j.has("SigBlk:", sig)
 }
 
 // handles reports whether the child catches or ignores the signal.
-func (ch *Child) handles(sig syscall.Signal) bool {
-	return ch.has("SigCgt:", sig) || ch.has("SigIgn:", sig)
+func (j *Job) handles(sig syscall.Signal) bool {
+	return j.has("SigCgt:", sig) || j.has("SigIgn:", sig)
 }
 
 // has looks for a signal in a mask of the child (proc_pid_status(5)).
-func (ch *Child) has(name string, sig syscall.Signal) bool {
-	file, _ := os.ReadFile(ch.proc("status"))
-	return mask(file, name)&(1<<(sig-1)) != 0
+func (j *Job) has(name string, sig syscall.Signal) bool {
+	file, _ := os.ReadFile(linux.ProcOf(j.pidfd, "status"))
+	return linux.Mask(file, name)&(1<<(sig-1)) != 0
 }
 
-// resetSignals gives the command the signals that it expects: the default actions, but
+// ResetSignals gives the command the signals that it expects: the default actions, but
 // for SIGHUP, SIGINT and SIGQUIT if the caller ignores them, and none blocked. execve(2)
 // resets only what is caught. Package signal doesn't know all of the others: the C
 // library hands two of its own on as ignored.
-func resetSignals() error {
+func ResetSignals() error {
 	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
 		var action kernelSigaction
 		sigaction(sig, nil, &action)
@@ -349,7 +353,7 @@ func resetSignals() error {
 		sigaction(unix.SIGQUIT, &ignoreAction, nil)
 	}
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
-		return Failed("unblock", "signals", err)
+		return linux.Failed("unblock", "signals", err)
 	}
 	return nil
 }
