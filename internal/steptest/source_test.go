@@ -20,7 +20,7 @@ import (
 var steps = nsteps.Names()
 
 func TestMain(m *testing.M) {
-	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter")...)
+	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter", "internal/steptest/beyond")...)
 }
 
 func source(t *testing.T, step nsteps.Step) string {
