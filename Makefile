@@ -41,6 +41,10 @@ jail: build ## fill a jail with a shell and the usual small tools: make jail DIR
 test: ## run all tests, as root or not
 	go test -count=1 ./...
 
+# Not the packages whose tests only run the built programs: these have no race detector.
+race: ## the tests under the race detector, which takes a C compiler
+	CGO_ENABLED=1 go test -race -count=1 $$(go list ./... | grep -Ev '/(bench|machines|step[0-9]-[a-z]+)$$')
+
 soak: ## the tests with hundreds of random kills and an hour of random trees
 	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...
 
@@ -74,4 +78,4 @@ docs: ## write the code that the chapters show into them, from the sources
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover
 
-.PHONY: help build fetch demo jail test soak lint bench cover diff diffs docs clean
+.PHONY: help build fetch demo jail test race soak lint bench cover diff diffs docs clean
