@@ -3,20 +3,22 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 )
 
@@ -282,18 +284,38 @@ func TestNsWatchPlain(t *testing.T) {
 	stdin, err := sleep.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, sleep.Start())
-	var out strings.Builder
 	cmd := exec.Command(steptest.Bin("workshop"), "ns", "--watch", strconv.Itoa(sleep.Process.Pid))
-	cmd.Stdout = &out
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	time.Sleep(1500 * time.Millisecond) // three looks
+	out := bufio.NewReader(stdout)
+	first, err := out.ReadString('\n')
+	require.NoError(t, err)
+	waitForLooks(t, cmd.Process.Pid)
 	stdin.Close()
 	_ = sleep.Wait()
-	err = cmd.Wait()
-	assert.Error(t, err)
+	rest, err := io.ReadAll(out)
+	require.NoError(t, err)
+	text := first + string(rest)
+	assert.Error(t, cmd.Wait())
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
-	assert.Equal(t, 1, strings.Count(out.String(), "pid  "), out.String())
+	assert.Equal(t, 1, strings.Count(text, "pid  "), text)
 	// It may be looked at between its end and the Wait above.
-	assert.Regexp(t, fmt.Sprintf("\nworkshop: look at process %d: (no such process|it has ended, .*)\n", sleep.Process.Pid), out.String())
-	assert.NotContains(t, out.String(), "\x1b")
+	assert.Regexp(t, fmt.Sprintf("\nworkshop: look at process %d: (no such process|it has ended, .*)\n", sleep.Process.Pid), text)
+	assert.NotContains(t, text, "\x1b")
+}
+
+// waitForLooks waits until a program has read three times since the call, seen by how
+// much it has read in all, of files in /proc too (see proc_pid_io(5)).
+func waitForLooks(t *testing.T, pid int) {
+	t.Helper()
+	looks, before := -1, ""
+	steptest.WaitFor(t, "three looks", func() bool {
+		file, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+		require.NoError(t, err)
+		if now := linux.Field(file, "rchar:"); now != before {
+			looks, before = looks+1, now
+		}
+		return looks >= 3
+	})
 }

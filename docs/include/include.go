@@ -79,7 +79,8 @@ func declarations(sources fs.FS, file string, names []string) (string, error) {
 		return string(source), nil
 	}
 	fset := token.NewFileSet()
-	parsed, err := parser.ParseFile(fset, file, source, parser.ParseComments|parser.SkipObjectResolution)
+	const mode = parser.ParseComments | parser.SkipObjectResolution
+	parsed, err := parser.ParseFile(fset, file, source, mode)
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +90,8 @@ func declarations(sources fs.FS, file string, names []string) (string, error) {
 		if !start.IsValid() {
 			return "", fmt.Errorf("%s has no %s", file, name)
 		}
-		parts = append(parts, string(source[fset.Position(start).Offset:fset.Position(end).Offset])+"\n")
+		from, to := fset.Position(start).Offset, fset.Position(end).Offset
+		parts = append(parts, string(source[from:to])+"\n")
 	}
 	return strings.Join(parts, "\n"), nil
 }
@@ -108,7 +110,9 @@ func find(file *ast.File, name string) (start, end token.Pos) {
 				case *ast.TypeSpec:
 					found = found || s.Name.Name == name
 				case *ast.ValueSpec:
-					found = found || slices.ContainsFunc(s.Names, func(n *ast.Ident) bool { return n.Name == name })
+					for _, n := range s.Names {
+						found = found || n.Name == name
+					}
 				}
 			}
 		}

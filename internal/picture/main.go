@@ -105,7 +105,9 @@ func main() {
 }
 
 // classes are the colours that play uses, by their escape sequences.
-var classes = map[string]string{"1": "bold", "32;1": "green", "33;1": "yellow", "36": "cyan"}
+var classes = map[string]string{
+	"1": "bold", "32;1": "green", "33;1": "yellow", "36": "cyan",
+}
 
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
@@ -136,7 +138,8 @@ func draw(w io.Writer, r io.Reader, title string) error {
 	return write(w, title, texts, columns, y+margin)
 }
 
-// cells returns the characters of a line that begins in a class, and the class at its end.
+// cells returns the characters of a line that begins in a class, and the class at its
+// end.
 func cells(line, class string) ([]cell, string) {
 	var all []cell
 	for line != "" {

@@ -24,8 +24,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "workshop/doctor/testdata/workshop", "workshop/doctor/testdata/filter", "binlibdepcp",
-		"step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc", "step6-chroot")
+	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop/doctor/testdata/workshop",
+		"workshop/doctor/testdata/filter")...)
 }
 
 // uses are what is done with each step, with all its options.
@@ -145,40 +145,51 @@ func TestEnvironments(t *testing.T) {
 			out, status := e.run("workshop", "doctor", "--json")
 			var r report
 			require.NoError(t, json.Unmarshal(out, &r), "%s", out)
-			var ids, cannot []string
+			var ids []string
 			for _, d := range r.Diagnoses {
 				ids = append(ids, d.ID)
 				assert.NotEmpty(t, d.Fix)
 				assert.NotEmpty(t, d.Cause)
 			}
-			for _, s := range r.Steps {
-				works := e.works(s.Name)
-				assert.Equal(t, works, s.Can, "%s works: %v, the doctor says: %v\n%s", s.Name, works, s.Can, out)
-				assert.Equal(t, s.Can, len(s.Causes) == 0, "%v", s)
-				if !s.Can {
-					cannot = append(cannot, s.Name)
-				}
-			}
+			cannot := e.assertTrue(r)
 			assert.Equal(t, test.cannot, strings.Join(cannot, " "))
 			assert.Equal(t, test.ids, ids, "%s", out)
 			assert.Equal(t, test.cannot == "", r.Can)
 			assert.Equal(t, test.cannot != "", status == 1)
-			// Not everything can be fixed in here.
-			canFix := []string{"limit", "queue-bytes", "queue-number", "queue-size"}
-			if mapped(65534) {
-				canFix = append(canFix, "no-proc")
-			}
-			for _, d := range r.Diagnoses {
-				if slices.Contains(canFix, d.ID) && !strings.HasPrefix(d.Fix, "sudo ") {
-					out, status := e.run("sh", "-c", d.Fix+" >/dev/null; exec workshop doctor")
-					assert.Zero(t, status, "%s:\n%s", d.Fix, out)
-				}
-			}
+			e.assertFixes(r)
 			text, same := e.run("workshop", "doctor")
 			assert.Equal(t, status, same)
 			assert.Equal(t, len(cannot), strings.Count(string(text), " can't\n"), "%s", text)
 			t.Logf("%s", text)
 		})
+	}
+}
+
+// assertTrue compares what the doctor says of each step with what the step does, and
+// returns those that can't run.
+func (e *environment) assertTrue(r report) (cannot []string) {
+	for _, s := range r.Steps {
+		works := e.works(s.Name)
+		assert.Equal(e.t, works, s.Can, "%s works: %v, the doctor says: %v\n%v", s.Name, works, s.Can, r)
+		assert.Equal(e.t, s.Can, len(s.Causes) == 0, "%v", s)
+		if !s.Can {
+			cannot = append(cannot, s.Name)
+		}
+	}
+	return cannot
+}
+
+// assertFixes types the fixes. Not everything can be fixed in here.
+func (e *environment) assertFixes(r report) {
+	canFix := []string{"limit", "queue-bytes", "queue-number", "queue-size"}
+	if mapped(65534) {
+		canFix = append(canFix, "no-proc")
+	}
+	for _, d := range r.Diagnoses {
+		if slices.Contains(canFix, d.ID) && !strings.HasPrefix(d.Fix, "sudo ") {
+			out, status := e.run("sh", "-c", d.Fix+" >/dev/null; exec workshop doctor")
+			assert.Zero(e.t, status, "%s:\n%s", d.Fix, out)
+		}
 	}
 }
 

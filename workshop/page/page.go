@@ -17,8 +17,8 @@
 //	text input TERMINAL    a line for a program that is running in that terminal and asks
 //	text key TERMINAL      a key for it: Ctrl-C, Ctrl-D, Ctrl-Z or Ctrl-\
 //
-// What is behind a fence can't be seen on a rendered page: so a line **host** or **inside**
-// stands before each block that is typed.
+// What is behind a fence can't be seen on a rendered page: so a line **host** or
+// **inside** stands before each block that is typed.
 //
 // Commands without an output print nothing. They have to end, but for the last of a block
 // with the word running, or with an input or a key behind it for its terminal: that one
@@ -30,10 +30,10 @@
 // meant for. A folded block has to leave each terminal to the shell that it found there,
 // because not everybody executes it.
 //
-// A comment "needs root" says that the page doesn't run in a user namespace, and a comment
-// "may fail" that any of its commands may, because the page is about errors. Blocks go and
-// diff have no place in a chapter but behind a comment that says what they show, see
-// Blocks.
+// A comment "needs root" says that the page doesn't run in a user namespace. A comment
+// "may fail" says that any of its commands may, because the page is about errors. Before
+// each block go and diff stands a comment that says what the block shows: see Blocks, and
+// the program docs/include.
 package page
 
 import (
@@ -128,18 +128,24 @@ func (s *Step) MayFail(i int) bool {
 func Opens(line string) bool { return strings.HasSuffix(line, "bash --norc") }
 
 // Closes reports whether a command ends the shell that it is typed in.
-func Closes(line string) bool { return line == "exit" || strings.HasPrefix(line, "exit ") }
+func Closes(line string) bool {
+	return line == "exit" || strings.HasPrefix(line, "exit ")
+}
 
 // Keys are what the keys of steps send to a terminal.
-var Keys = map[string]string{"Ctrl-C": "\x03", "Ctrl-D": "\x04", "Ctrl-Z": "\x1a", `Ctrl-\`: "\x1c"}
+var Keys = map[string]string{
+	"Ctrl-C": "\x03", "Ctrl-D": "\x04", "Ctrl-Z": "\x1a", `Ctrl-\`: "\x1c",
+}
 
 // Patterns match what may differ from run to run, and nothing else does.
 var Patterns = map[string]string{
 	// A number but 0 and 1: who is PID 1, and who has no parent, is no matter of chance.
 	"pid":   `\b(?:[2-9]|[1-9][0-9]{1,6})\b`,
 	"inode": `\b[1-9][0-9]{7,19}\b`, // of a namespace (namespaces(7))
-	"date": `\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
-		`|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ?[0-9 ][0-9](?: +[0-9]{2}:[0-9]{2}| +[0-9]{4})?\b` +
+	"date": `\b[0-9]{4}-[0-9]{2}-[0-9]{2}` +
+		`(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?` +
+		`|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ?[0-9 ][0-9]` +
+		`(?: +[0-9]{2}:[0-9]{2}| +[0-9]{4})?\b` +
 		`|\b[0-9]{2}:[0-9]{2}(?::[0-9]{2})?\b`,
 	"size": `\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`,
 	"tty":  `\b(?:pts/[0-9]+|tty[0-9]+)\b`,
@@ -168,7 +174,8 @@ func (s *Section) Steps() (steps []*Step) {
 
 // Parse reads a chapter. Its errors begin with the file and the line.
 func Parse(file string, page []byte) (*Chapter, error) {
-	p := &reader{page: page, chapter: &Chapter{File: file, Name: strings.TrimSuffix(path.Base(file), ".md")}}
+	name := strings.TrimSuffix(path.Base(file), ".md")
+	p := &reader{page: page, chapter: &Chapter{File: file, Name: name}}
 	document := markdown.Parser().Parse(text.NewReader(page))
 	err := ast.Walk(document, p.visit)
 	if err == nil {
@@ -286,7 +293,8 @@ func (p *reader) output(content string, vary []string) error {
 	}
 	for _, kind := range vary {
 		if _, ok := Patterns[kind]; !ok {
-			return fmt.Errorf("no pattern %q; there are %s", kind, strings.Join(slices.Sorted(maps.Keys(Patterns)), ", "))
+			known := strings.Join(slices.Sorted(maps.Keys(Patterns)), ", ")
+			return fmt.Errorf("no pattern %q; there are %s", kind, known)
 		}
 	}
 	p.last.Output, p.last.Vary, p.last.hasOutput = content, vary, true
@@ -337,7 +345,8 @@ func (s *Step) check(label string) error {
 	case (label == Host || label == Inside) && label != s.Terminal:
 		return fmt.Errorf("it is for the terminal %s, and the label says %s", s.Terminal, label)
 	case s.Kind != Commands && len(s.Lines) > 1:
-		return fmt.Errorf("%d lines of %s: each is a block, with its output", len(s.Lines), s.Kind)
+		return fmt.Errorf("%d lines of %s: each is a block, with its output",
+			len(s.Lines), s.Kind)
 	case s.Kind == Key && Keys[s.Lines[0]] == "":
 		return fmt.Errorf("no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
 	}
@@ -392,7 +401,8 @@ func (s *Step) count(shells map[string]int) error {
 	}
 	for i, line := range s.Lines {
 		if n < 1 {
-			return fmt.Errorf("%d: the first shell of the terminal %s has ended", s.At+i, s.Terminal)
+			return fmt.Errorf("%d: the first shell of the terminal %s has ended",
+				s.At+i, s.Terminal)
 		}
 		s.Depths = append(s.Depths, n)
 		switch {
@@ -409,7 +419,8 @@ func (s *Step) count(shells map[string]int) error {
 
 // line returns the line of the page where a block's content begins.
 func line(n ast.Node, page []byte) int {
-	if block, ok := n.(*ast.FencedCodeBlock); ok && n.Lines().Len() == 0 && block.Info != nil {
+	block, ok := n.(*ast.FencedCodeBlock)
+	if ok && n.Lines().Len() == 0 && block.Info != nil {
 		return 2 + bytes.Count(page[:block.Info.Segment.Start], []byte("\n"))
 	}
 	if n.Lines().Len() == 0 {

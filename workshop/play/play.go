@@ -31,20 +31,31 @@ import (
 	"nsteps/workshop/page"
 )
 
+const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without one, the chapters of
+all steps are played. Enter or the space bar goes on, q ends. Whoever isn't root gets a
+user namespace, where one is allowed. With --section, the commands of the sections
+before are run too, unseen: it may depend on them.`
+
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
-		Name:      "play",
-		Usage:     "play a chapter in the terminal, its commands run for real",
-		UsageText: "[options] [chapter]",
-		Description: "A chapter is its number or name, as 1 or 1-pid or pid; without one, those of the\n" +
-			"six steps are played. Enter or the space bar goes on, q ends. Whoever isn't root gets\n" +
-			"a user namespace, where one is allowed. With --section, the commands of the sections\n" +
-			"before are run too, unseen: it may depend on them.",
+		Name:        "play",
+		Usage:       "play a chapter in the terminal, its commands run for real",
+		UsageText:   "[options] [chapter]",
+		Description: description,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "a", Aliases: []string{"auto"}, Usage: "wait for no keys; so too without a terminal"},
-			&cli.BoolFlag{Name: "l", Aliases: []string{"list"}, Usage: "list the chapters, or the sections of one"},
-			&cli.StringFlag{Name: "s", Aliases: []string{"section"}, Usage: "start at the section of that `name`"},
+			&cli.BoolFlag{
+				Name: "a", Aliases: []string{"auto"},
+				Usage: "wait for no keys; so too without a terminal",
+			},
+			&cli.BoolFlag{
+				Name: "l", Aliases: []string{"list"},
+				Usage: "list the chapters, or the sections of one",
+			},
+			&cli.StringFlag{
+				Name: "s", Aliases: []string{"section"},
+				Usage: "start at the section of that `name`",
+			},
 		},
 		Action: run,
 	}
@@ -89,7 +100,8 @@ func start(c *cli.Context, ch *page.Chapter) (int, error) {
 }
 
 // playAll plays chapters, until the end or until a signal comes or the person types q.
-func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start int, bin string) error {
+func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start int,
+	bin string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
@@ -169,7 +181,8 @@ func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err err
 		for _, ch := range all {
 			names = append(names, ch.Name)
 		}
-		return nil, fmt.Errorf("no chapter %s; there are %s", args[0], strings.Join(names, ", "))
+		return nil, fmt.Errorf("no chapter %s; there are %s",
+			args[0], strings.Join(names, ", "))
 	}
 	for _, step := range nsteps.Steps {
 		if ch := named(all, step.Chapter); ch != nil {
@@ -205,13 +218,15 @@ func section(ch *page.Chapter, name string) (int, error) {
 		if strings.EqualFold(s.Title, name) {
 			return i, nil
 		}
-		if found < 0 && name != "" && strings.Contains(strings.ToLower(s.Title), strings.ToLower(name)) {
+		title := strings.ToLower(s.Title)
+		if found < 0 && name != "" && strings.Contains(title, strings.ToLower(name)) {
 			found = i
 		}
 		titles = append(titles, cmdline.Quote(s.Title))
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("chapter %s has no section %s; there are %s", ch.Name, cmdline.Quote(name), strings.Join(titles, ", "))
+		return 0, fmt.Errorf("chapter %s has no section %s; there are %s",
+			ch.Name, cmdline.Quote(name), strings.Join(titles, ", "))
 	}
 	return found, nil
 }
@@ -256,11 +271,14 @@ func (p *player) becomeRoot(chosen []*page.Chapter) error {
 	enter := []string{"unshare", "--user", "--map-root-user"}
 	unshare, err := exec.LookPath(enter[0])
 	if err != nil {
-		return fmt.Errorf("namespaces take root, and to become it unshare is missing, of util-linux: %s",
+		return fmt.Errorf("namespaces take root, and to become it unshare is missing, "+
+			"of util-linux: %s",
 			advice.Me().AsRoot("workshop", "play"))
 	}
-	if out, err := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true").CombinedOutput(); err != nil {
-		return fmt.Errorf("namespaces take root, and a user namespace is refused (%s): %s; why, workshop doctor tells",
+	try := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true")
+	if out, err := try.CombinedOutput(); err != nil {
+		return fmt.Errorf("namespaces take root, and a user namespace is refused (%s): %s; "+
+			"why, workshop doctor tells",
 			strings.TrimSpace(string(out)), advice.Me().AsRoot("workshop", "play"))
 	}
 	self, err := os.Executable()

@@ -56,10 +56,13 @@ func (p *player) print(text string) {
 	}
 }
 
-func (p *player) prose(text string) { p.print(output.Cyan.Sprint(output.Fill(text, p.width)) + "\n") }
+func (p *player) prose(text string) {
+	p.print(output.Cyan.Sprint(output.Fill(text, p.width)) + "\n")
+}
 
 // play plays a chapter from a section on.
-func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin string) (err error) {
+func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
+	bin string) (err error) {
 	s, err := session.Start(ctx, bin, true)
 	if err != nil {
 		return err
@@ -76,7 +79,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin stri
 		}
 	}
 	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==", p.width)) + "\n\n")
-	p.prose("host# is a command on this machine, inside# one in a second terminal, where the steps are started." +
+	p.prose("host# is a command on this machine, inside# one in a second terminal, " +
+		"where the steps are started." +
 		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
 	for i, section := range ch.Sections {
 		if i >= start && (i == 0 || len(steps(section)) > 0) {
@@ -90,7 +94,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int, bin stri
 	return p.err
 }
 
-func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter, section *page.Section, title bool) error {
+func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter,
+	section *page.Section, title bool) error {
 	if !title {
 		p.print("\n" + output.Bold.Sprint(output.Fill(section.Title, p.width)) + "\n")
 	}
@@ -118,9 +123,13 @@ func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapt
 	return nil
 }
 
-func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter, step *page.Step) error {
+func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter,
+	step *page.Step) error {
 	p.print("\n")
-	sign := map[page.Kind]string{page.Commands: "# ", page.Input: "> ", page.Key: "> "}[step.Kind]
+	sign := "> "
+	if step.Kind == page.Commands {
+		sign = "# "
+	}
 	for i, line := range step.Lines {
 		if i > 0 && s.More() { // of a here-document, which is one command
 			p.print(prompts[step.Terminal].Sprint("> "))
@@ -173,7 +182,8 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	return fmt.Sprintf("play %s stopped at %s, %s: %s", f.chapter, f.at, cmdline.Quote(f.line), f.err)
+	return fmt.Sprintf("play %s stopped at %s, %s: %s",
+		f.chapter, f.at, cmdline.Quote(f.line), f.err)
 }
 
 func (f *failure) Unwrap() error { return f.err }

@@ -57,10 +57,12 @@ func (c *Comparer) Compare(page, run string, vary []string) string {
 		}
 		is := printed[i]
 		if before, ok := c.seen[v]; ok && before != is.text {
-			return fmt.Sprintf("%s %s of the page is %s in the run, and was %s before\n", v.kind, v.text, is.text, before)
+			return fmt.Sprintf("%s %s of the page is %s in the run, and was %s before\n",
+				v.kind, v.text, is.text, before)
 		}
 		if other, ok := here[is]; ok && other != v.text {
-			return fmt.Sprintf("%s %s and %s of the page are both %s in the run\n", v.kind, other, v.text, is.text)
+			return fmt.Sprintf("%s %s and %s of the page are both %s in the run\n",
+				v.kind, other, v.text, is.text)
 		}
 		here[is], c.seen[v] = v.text, is.text
 	}
@@ -69,7 +71,8 @@ func (c *Comparer) Compare(page, run string, vary []string) string {
 
 // normal returns a text with the name of the kind in the place of what varies, and what
 // stood there. Words are separated by one space and lines begin with a word, because the
-// widths of columns differ between versions of programs. Empty lines at the end don't count.
+// widths of columns differ between versions of programs. Empty lines at the end don't
+// count.
 func normal(text string, vary []string) (string, []value) {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

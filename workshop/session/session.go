@@ -81,8 +81,10 @@ func Lock(dir string) (*os.File, error) {
 // that what commands on the host leave there (mounts, message queues, shared memory) ends
 // with the session.
 func Start(ctx context.Context, bin string, own bool) (*Session, error) {
-	s := &Session{Timeout: 2 * time.Minute, quiet: 10 * time.Second, ctx: ctx, terminals: map[string]*terminal{},
-		before: children(), prompts: newPrompts()}
+	s := &Session{
+		Timeout: 2 * time.Minute, quiet: 10 * time.Second, ctx: ctx,
+		terminals: map[string]*terminal{}, before: children(), prompts: newPrompts(),
+	}
 	// What loses its parent becomes this process's child, for Close to find.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
@@ -124,10 +126,14 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 }
 
 func (s *Session) open(bin string) error {
-	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "TERM=dumb",
-		"COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
-		"PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2}
-	for _, name := range []string{"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOCOVERDIR"} {
+	env := []string{
+		"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C",
+		"TERM=dumb", "COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
+		"PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2,
+	}
+	for _, name := range []string{
+		"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOCOVERDIR",
+	} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
@@ -205,7 +211,8 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s:%d: %s\n%s", e.File, e.Line, e.Typed, strings.TrimSuffix(e.Problem, "\n"))
+	problem := strings.TrimSuffix(e.Problem, "\n")
+	return fmt.Sprintf("%s:%d: %s\n%s", e.File, e.Line, e.Typed, problem)
 }
 
 // An Ended is a command that ended with a status that its page doesn't announce.
@@ -320,7 +327,9 @@ func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 		}
 	}
 	t.open = step.Open && i == len(step.Lines)-1
-	t.opening = step.Kind == page.Commands && page.Opens(line) || t.opening && step.Kind != page.Commands
+	if step.Kind == page.Commands {
+		t.opening = page.Opens(line)
+	}
 	s.more, s.status = false, 0
 	before := t.take()
 	if _, err := t.file.WriteString(typed); err != nil {
@@ -356,7 +365,8 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 	switch {
 	case t.open && s.prompts.ready(out):
 		t.open = false
-		return fmt.Errorf("the program that the page goes on with has ended: %w", &Ended{s.status})
+		return fmt.Errorf("the program that the page goes on with has ended: %w",
+			&Ended{s.status})
 	case t.open:
 		t.asked = strings.TrimSpace(out) != ""
 		return nil

@@ -110,7 +110,8 @@ func (t *terminal) settle(ctx context.Context, still time.Duration) {
 }
 
 // wait waits until done holds for what is printed and returns that.
-func (t *terminal) wait(ctx context.Context, limit time.Duration, done func(string) bool) (string, error) {
+func (t *terminal) wait(ctx context.Context, limit time.Duration,
+	done func(string) bool) (string, error) {
 	return t.waitQuiet(ctx, limit, 0, done)
 }
 
