@@ -5,7 +5,6 @@ package doctor
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -59,7 +58,7 @@ func run(c *cli.Context) error {
 	} else {
 		write(&b, report, output.ProseColumns())
 	}
-	if _, err := io.WriteString(c.App.Writer, b.String()); err != nil {
+	if err := output.Write(b.String()); err != nil {
 		return err
 	}
 	if !report.Can {
