@@ -24,9 +24,8 @@ build: ## build the programs into bin/
 	@mkdir -p $(BIN)
 	go build $(GOFLAGS_BIN) -o $(BIN)/ $(addprefix ./,$(PROGRAMS))
 
-fetch: ## download all that build, demo, test and lint need, for a room without a network
+fetch: ## download all that build, demo and test need, for a room without a network
 	go mod download
-	go mod download -modfile=$(LINT)
 
 demo: build ## play the chapters of the six steps, host and inside in turn
 	@$(BIN)/workshop doctor || true # what can't run is named first, with its fix
@@ -48,12 +47,11 @@ race: ## the tests under the race detector, which takes a C compiler
 soak: ## the tests with hundreds of random kills and an hour of random trees
 	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...
 
-lint: ## gofmt, go vet, staticcheck, shellcheck
-	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+lint: ## go vet, golangci-lint (.golangci.yml), shellcheck
 	go vet ./...
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
-	go tool -modfile=$(LINT) staticcheck ./...
+	go tool -modfile=$(LINT) golangci-lint run ./...
 	shellcheck docs/*.sh internal/*.sh .ci/run
 
 bench: build ## launch time against unshare, bwrap, crun and runc, as ratios

@@ -49,9 +49,13 @@ func TestFind(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, want, s.Name, word)
 	}
-	for _, word := range []string{"", "0", "7", "04", "step4", "step4-", "4-net", "net/", "PID", "1 ", "-", "step1-pid/"} {
+	for _, word := range []string{
+		"", "0", "7", "04", "step4", "step4-", "4-net", "net/", "PID", "1 ", "-",
+		"step1-pid/",
+	} {
 		_, err := Find(word)
-		assert.ErrorContains(t, err, "there are 1 (pid), 2 (mnt), 3 (uts), 4 (net), 5 (ipc), 6 (chroot)", word)
+		assert.ErrorContains(t, err,
+			"there are 1 (pid), 2 (mnt), 3 (uts), 4 (net), 5 (ipc), 6 (chroot)", word)
 	}
 }
 

@@ -56,9 +56,13 @@ var kinds = []struct {
 	{"uts", unix.CLONE_NEWUTS, []string{"-u"}, []string{"step3-uts", "-u", "box"}},
 	{"net", unix.CLONE_NEWNET, []string{"-n"}, []string{"step4-net", "-n"}},
 	{"ipc", unix.CLONE_NEWIPC, []string{"-i"}, []string{"step5-ipc", "-i", "yes"}},
-	{all, unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWNET |
-		unix.CLONE_NEWIPC, []string{"-pmnuif", "--mount-proc"},
-		[]string{"step6-chroot", "-pmnu", "box", "-i", "yes"}},
+	{
+		all, unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS |
+			unix.CLONE_NEWNET |
+			unix.CLONE_NEWIPC,
+		[]string{"-pmnuif", "--mount-proc"},
+		[]string{"step6-chroot", "-pmnu", "box", "-i", "yes"},
+	},
 }
 
 func BenchmarkLaunch(b *testing.B) {
@@ -102,7 +106,8 @@ func needNamespaces(b *testing.B) {
 		b.Fatalf("%v: run make build first", err)
 	}
 	if out, err := exec.Command(step, "-p", "true").CombinedOutput(); err != nil {
-		reason := fmt.Sprintf("can't make namespaces here: %v: %s", err, oneLine(string(out)))
+		reason := fmt.Sprintf("can't make namespaces here: %v: %s", err,
+			oneLine(string(out)))
 		fmt.Printf("%s skipped: %s\n", b.Name(), reason) // Skip says so only with -v
 		b.Skip(reason)
 	}
@@ -132,7 +137,8 @@ func list(b *testing.B) []*contender {
 	}
 	var contenders []*contender
 	add := func(kind, name, debian, program string, options ...string) {
-		contenders = append(contenders, newContender(kind, name, debian, program, options...))
+		contenders = append(contenders, newContender(kind, name, debian,
+			program, options...))
 	}
 	floor := build(b, "floor")
 	for _, k := range kinds {

@@ -46,7 +46,9 @@ func newContender(kind, name, debian, program string, options ...string) *conten
 
 // takeTurns runs all contenders in each round, in shuffled order, and returns those that
 // can take part. One that has taken as long as the limit is left out of further rounds.
-func takeTurns(b *testing.B, contenders []*contender, rounds int, limit time.Duration) (ready []*contender) {
+func takeTurns(b *testing.B, contenders []*contender, rounds int,
+	limit time.Duration,
+) (ready []*contender) {
 	for _, c := range contenders {
 		if c.warmUp(b) {
 			ready = append(ready, c)
@@ -137,7 +139,8 @@ func (c *contender) fail(b *testing.B, err error) {
 
 // printTable prints a line for each contender, with its ratio to each of the bases.
 func printTable(title, of string, contenders []*contender, bases ...string) {
-	fmt.Printf("\n%s\n\n%-5s %-14s  %9s  %19s  %4s", title, of, "program", "median ms", "quartiles", "runs")
+	fmt.Printf("\n%s\n\n%-5s %-14s  %9s  %19s  %4s", title, of, "program", "median ms",
+		"quartiles", "runs")
 	for _, base := range bases {
 		fmt.Printf("  %24s", "x "+base+" (95 %)")
 	}
@@ -206,8 +209,10 @@ func compare(c, base *contender, f func(x, y float64) float64) estimate {
 		}
 		values[i] = f(quantile(times, 0.5), quantile(bases, 0.5))
 	}
-	return estimate{f(quantile(c.times[:runs], 0.5), quantile(base.times[:runs], 0.5)),
-		quantile(values, 0.025), quantile(values, 0.975), runs}
+	return estimate{
+		f(quantile(c.times[:runs], 0.5), quantile(base.times[:runs], 0.5)),
+		quantile(values, 0.025), quantile(values, 0.975), runs,
+	}
 }
 
 // quantile returns the value below which the portion q of the values lies.
@@ -239,7 +244,8 @@ func oneLine(text string) string { return strings.Join(strings.Fields(text), " "
 // build builds a program of testdata as the Makefile builds the steps.
 func build(b *testing.B, name string) string {
 	file := filepath.Join(b.TempDir(), name)
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags",
+		"-s -w -buildid=",
 		"-o", file, "./testdata/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

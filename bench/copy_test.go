@@ -42,7 +42,8 @@ func BenchmarkClosure(b *testing.B) {
 	programs := needPrograms(b)
 	empty := build(b, "empty")
 	closures := func(kind string, programs []string) []*contender {
-		lddtree := newContender(kind, "lddtree", "pax-utils python3-pyelftools", "lddtree",
+		lddtree := newContender(kind, "lddtree",
+			"pax-utils python3-pyelftools", "lddtree",
 			append([]string{"-l"}, programs...)...)
 		lddtree.first = []string{lddtree.args[0], "-l", programs[0]}
 		ldd := newContender(kind, "ldd", "libc-bin", "ldd", programs...)
@@ -50,7 +51,8 @@ func BenchmarkClosure(b *testing.B) {
 		ldd.anyStatus = true // 1 if a program is static
 		return []*contender{
 			newContender(kind, "empty", "", empty),
-			newContender(kind, "binlibdepcp", "", bin("binlibdepcp"), append([]string{"-l"}, programs...)...),
+			newContender(kind, "binlibdepcp", "", bin("binlibdepcp"),
+				append([]string{"-l"}, programs...)...),
 			ldd, lddtree,
 		}
 	}
@@ -65,14 +67,17 @@ func BenchmarkClosure(b *testing.B) {
 
 	contenders = closures(all, programs)
 	takeTurns(b, contenders, *rounds/3, allLimit)
-	title := fmt.Sprintf("closure of the %d ELF programs of /usr/bin and /usr/sbin", len(programs))
+	title := fmt.Sprintf(
+		"closure of the %d ELF programs of /usr/bin and /usr/sbin", len(programs))
 	printTable(title, "what", contenders, "empty", "binlibdepcp")
 	reportBeyond(b, contenders, all, "all programs", allGoal)
 	fmt.Println()
 	b.ReportMetric(0, "ns/op")
 }
 
-func reportBeyond(b *testing.B, contenders []*contender, kind, what string, goal float64) {
+func reportBeyond(b *testing.B, contenders []*contender, kind,
+	what string, goal float64,
+) {
 	ms := beyond(find(contenders, kind, "binlibdepcp"), find(contenders, kind, "empty"))
 	fmt.Printf("goal: closure of %s at most %.0f ms beyond an empty Go program: %v, %s\n",
 		what, goal, ms, verdict(ms.value <= goal))
@@ -82,8 +87,9 @@ func reportBeyond(b *testing.B, contenders []*contender, kind, what string, goal
 func BenchmarkCopy(b *testing.B) {
 	programs := needPrograms(b)
 	files, mib := closure(b, programs)
-	title := fmt.Sprintf("copy of the %d ELF programs of /usr/bin and /usr/sbin with what they need:\n"+
-		"%d files, %.0f MiB, into an empty directory", len(programs), len(files), mib)
+	title := fmt.Sprintf(
+		"copy of the %d ELF programs of /usr/bin and /usr/sbin with what they need:\n"+
+			"%d files, %.0f MiB, into an empty directory", len(programs), len(files), mib)
 
 	err := ownMounts()
 	if err == nil {
@@ -111,7 +117,8 @@ func BenchmarkCopy(b *testing.B) {
 		safe := dir
 		if private {
 			safe = filepath.Join("/mnt", kind)
-			err = errors.Join(os.Mkdir(safe, 0o755), unix.Mount(dir, safe, "", unix.MS_BIND, ""))
+			err = errors.Join(os.Mkdir(safe, 0o755),
+				unix.Mount(dir, safe, "", unix.MS_BIND, ""))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -136,14 +143,18 @@ func BenchmarkCopy(b *testing.B) {
 // jk_cp: that refuses a jail below a directory that others may write to, as /tmp.
 func copiers(kind, dir, safe string, programs, files []string) []*contender {
 	jail := filepath.Join(dir, "jail")
-	add := func(name, debian, program string, command func(programs []string) []string) *contender {
+	add := func(name, debian, program string,
+		command func(programs []string) []string,
+	) *contender {
 		c := newContender(kind, name, debian, program, command(programs)...)
 		c.begin = func() error { return newJail(jail) }
 		c.end = func() error { return checkCopies(jail, len(programs)) }
 		return c
 	}
 	// The first run of the slow ones is just to see that they work.
-	slow := func(name, debian, program string, command func(programs []string) []string) *contender {
+	slow := func(name, debian, program string,
+		command func(programs []string) []string,
+	) *contender {
 		c := add(name, debian, program, command)
 		c.first = append([]string{c.args[0]}, command(programs[:1])...)
 		return c
@@ -158,15 +169,20 @@ func copiers(kind, dir, safe string, programs, files []string) []*contender {
 		add("binlibdepcp", "", bin("binlibdepcp"), func(programs []string) []string {
 			return slices.Concat([]string{"-q"}, programs, []string{jail})
 		}),
-		slow("dracut-install", "dracut-core", dracutInstall, func(programs []string) []string {
-			return append([]string{"-D", jail, "-l", "-a"}, programs...)
-		}),
+		slow("dracut-install", "dracut-core", dracutInstall,
+			func(programs []string) []string {
+				return append([]string{"-D", jail, "-l", "-a"}, programs...)
+			}),
 		slow("jk_cp", "jailkit", "jk_cp", func(programs []string) []string {
-			return append([]string{"-o", "-s", "-j", filepath.Join(safe, "jail")}, programs...)
+			return append([]string{
+				"-o", "-s", "-j",
+				filepath.Join(safe, "jail"),
+			}, programs...)
 		}),
-		slow("lddtree", "pax-utils python3-pyelftools", "lddtree", func(programs []string) []string {
-			return append([]string{"--copy-to-tree", jail}, programs...)
-		}),
+		slow("lddtree", "pax-utils python3-pyelftools", "lddtree",
+			func(programs []string) []string {
+				return append([]string{"--copy-to-tree", jail}, programs...)
+			}),
 	}
 }
 
@@ -235,8 +251,10 @@ func BenchmarkCopyMemory(b *testing.B) {
 	fmt.Printf("\npeak memory of binlibdepcp\n\n")
 	fmt.Printf("an empty Go program  %.1f MiB\n", peak(build(b, "empty")))
 	fmt.Printf("closure of bash      %.1f MiB\n", peak(tool, "-l", bash))
-	fmt.Printf("closure of all       %.1f MiB\n", peak(slices.Concat([]string{tool, "-l"}, programs)...))
-	copying := peak(slices.Concat([]string{tool, "-q"}, programs, []string{b.TempDir()})...)
+	fmt.Printf("closure of all       %.1f MiB\n",
+		peak(slices.Concat([]string{tool, "-l"}, programs)...))
+	copying := peak(slices.Concat([]string{tool, "-q"}, programs,
+		[]string{b.TempDir()})...)
 	fmt.Printf("copy of all          %.1f MiB; goal: below %d MiB, %s\n\n",
 		copying, peakGoal, verdict(copying < peakGoal))
 	b.ReportMetric(copying, "binlibdepcp-MiB")
@@ -283,13 +301,15 @@ func isProgram(name string) bool {
 // closure returns the files that programs need, each inode once, by paths relative to
 // the root directory, and their size.
 func closure(b *testing.B, programs []string) (files []string, mib float64) {
-	out, err := exec.Command(bin("binlibdepcp"), append([]string{"-l"}, programs...)...).Output()
+	out, err := exec.Command(bin("binlibdepcp"),
+		append([]string{"-l"}, programs...)...).Output()
 	if err != nil {
 		b.Fatalf("binlibdepcp -l: %v", err)
 	}
 	seen := map[[2]uint64]bool{}
 	for line := range strings.Lines(string(out)) {
-		file, _, _ := strings.Cut(strings.TrimSpace(line), "\t") // behind it: why it is there
+		// behind it: why it is there
+		file, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		var stat unix.Stat_t
 		if err := unix.Stat(file, &stat); err != nil {
 			b.Fatalf("%s: %v", file, err)
@@ -313,8 +333,11 @@ func fileSystem(dir string, mib float64) (string, error) {
 	if free := float64(stat.Bavail) * float64(stat.Bsize) / (1 << 20); free < 1.5*mib {
 		return "", fmt.Errorf("no more than %.0f MiB are free", free)
 	}
-	names := map[int64]string{unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs",
-		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay"}
+	names := map[int64]string{
+		unix.EXT4_SUPER_MAGIC: "ext4", unix.TMPFS_MAGIC: "tmpfs",
+		unix.BTRFS_SUPER_MAGIC: "btrfs", unix.XFS_SUPER_MAGIC: "xfs",
+		unix.OVERLAYFS_SUPER_MAGIC: "overlay",
+	}
 	if name := names[int64(stat.Type)]; name != "" {
 		return name, nil
 	}

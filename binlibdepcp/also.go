@@ -19,8 +19,8 @@ import (
 // maxWalk limits the entries of a directory tree that is copied.
 const maxWalk = 1 << 20
 
-// A walk adds a directory tree. It copies symbolic links as links, and the files that they
-// lead to; it doesn't follow a link to a directory. So it ends, and it visits each
+// A walk adds a directory tree. It copies symbolic links as links, and the files that
+// they lead to; it doesn't follow a link to a directory. So it ends, and it visits each
 // directory once.
 type walk struct {
 	*extras
@@ -83,8 +83,9 @@ func (w *walk) directory(dir *ldso.Place) {
 	}
 	for _, name := range names {
 		if w.count++; w.count > maxWalk {
-			w.problems = append(w.problems, fmt.Errorf("%s: more than %d entries in the tree",
-				dir.Name, maxWalk))
+			w.problems = append(w.problems,
+				fmt.Errorf("%s: more than %d entries in the tree",
+					dir.Name, maxWalk))
 			return
 		}
 		place, err := w.linker.LinkPlace(path.Join(dir.Real, name))
@@ -148,7 +149,8 @@ func (w *walk) trusts(to *ldso.Place) bool {
 		if err != nil {
 			return false
 		}
-		if by := owner(place); by != 0 && by != owner(to) && by != uint32(unix.Geteuid()) {
+		if by := owner(place); by != 0 && by != owner(to) &&
+			by != uint32(unix.Geteuid()) {
 			return false
 		}
 	}
@@ -162,8 +164,10 @@ func (w *walk) file(place *ldso.Place) { w.places = append(w.places, place) }
 func (w *walk) libraries(place *ldso.Place) {
 	for _, c := range w.needs(place) {
 		for _, problem := range c.Problems {
-			if missing, ok := problem.(*ldso.NotFound); ok {
-				w.missing = append(w.missing, fmt.Sprintf("%s (for %s)", missing.Name, missing.By))
+			missing := &ldso.NotFound{}
+			if errors.As(problem, &missing) {
+				w.missing = append(w.missing, fmt.Sprintf("%s (for %s)",
+					missing.Name, missing.By))
 			} else {
 				w.missing = append(w.missing, problem.Error())
 			}
@@ -198,14 +202,16 @@ func (w *walk) leave(place *ldso.Place, why string) {
 // note tells what is not in the copy of a tree.
 func (w *walk) note(top *ldso.Place) {
 	for _, to := range w.linked {
-		inside := slices.ContainsFunc(w.tree, func(p *ldso.Place) bool { return p.Real == to.Real })
+		inside := slices.ContainsFunc(w.tree,
+			func(p *ldso.Place) bool { return p.Real == to.Real })
 		if !inside {
 			w.left = append(w.left,
 				fmt.Sprintf("%s (a link to a directory: --also %s)", to.Name, to.Real))
 		}
 	}
 	if w.left != nil {
-		w.notes = append(w.notes, fmt.Sprintf("left out of %s: %s", top.Name, some(w.left)))
+		w.notes = append(w.notes, fmt.Sprintf("left out of %s: %s",
+			top.Name, some(w.left)))
 	}
 	if w.missing != nil {
 		w.notes = append(w.notes, fmt.Sprintf("not found for programs in %s: %s",
@@ -306,7 +312,8 @@ func (w *writer) writeTexts() {
 		}
 		text.status = copied
 		old, _ := w.root.ReadFile(text.name, maxAccounts)
-		err := w.root.WriteFile(text.name, []byte(addAccounts(string(old), text.content)), 0o644)
+		err := w.root.WriteFile(text.name,
+			[]byte(addAccounts(string(old), text.content)), 0o644)
 		switch {
 		case errors.Is(err, fs.ErrExist):
 			text.status = skipped

@@ -8,12 +8,13 @@ import (
 	"nsteps/binlibdepcp/ldso"
 )
 
-// certPaths are the places where OpenSSL, GnuTLS, curl and Go look for the certificates of
-// authorities: bundles and directories with hashed names, and OpenSSL's settings. Directories
-// for private keys are not among them.
+// certPaths are the places where OpenSSL, GnuTLS, curl and Go look for the certificates
+// of authorities: bundles and directories with hashed names, and OpenSSL's settings.
+// Directories for private keys are not among them.
 var certPaths = []string{
 	"/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", // Debian, Alpine, Arch
-	"/usr/lib/ssl/certs", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/openssl.cnf", // links to these
+	// links to these
+	"/usr/lib/ssl/certs", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/openssl.cnf",
 	"/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/tls/openssl.cnf", // Fedora
 	"/etc/pki/ca-trust/extracted/pem", "/etc/pki/ca-trust/extracted/openssl",
 	"/etc/crypto-policies/back-ends/opensslcnf.config", // their settings include these

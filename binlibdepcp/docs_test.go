@@ -21,9 +21,11 @@ import (
 func TestDocs(t *testing.T) {
 	steptest.NeedsHost(t)
 	release, _ := os.ReadFile("/etc/os-release")
-	if !strings.Contains(string(release), "\nVERSION_ID=\"12\"") || !strings.Contains(string(release), "\nID=debian") ||
+	if !strings.Contains(string(release), "\nVERSION_ID=\"12\"") ||
+		!strings.Contains(string(release), "\nID=debian") ||
 		runtime.GOARCH != "amd64" {
-		t.Skip("SKIPPED: the page shows the paths and versions of Debian 12 on amd64, this is another system")
+		t.Skip("SKIPPED: the page shows the paths and versions of Debian 12 on amd64, " +
+			"this is another system")
 	}
 	text, err := os.ReadFile("../docs/binlibdepcp.md")
 	require.NoError(t, err)

@@ -48,7 +48,8 @@ func (e *extras) addAll(closures []*ldso.Closure, with, also []string) error {
 	}
 	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
 	for _, c := range slices.Concat(all(closures), all(e.extra)) {
-		e.because("--with dlopen", c, func() { e.dlopen(c, slices.Contains(with, "dlopen")) })
+		e.because("--with dlopen", c,
+			func() { e.dlopen(c, slices.Contains(with, "dlopen")) })
 		if o := c.Find("libc.so.6"); o != nil && !libcs[o.Inode()] {
 			libcs[o.Inode()] = true // what one libc opens is the same for all programs
 			e.openedByLibc(c, with)
@@ -94,7 +95,8 @@ func (e *extras) openedByLibc(c *ldso.Closure, with []string) {
 	}
 }
 
-// because has files added, and notes why: to a closure, unless that is nil, and to places.
+// because has files added, and notes why: to a closure, unless that is nil, and to
+// places.
 func (e *extras) because(reason string, c *ldso.Closure, add func()) {
 	places, objects := len(e.places), 0
 	if c != nil {
@@ -111,8 +113,8 @@ func (e *extras) because(reason string, c *ldso.Closure, add func()) {
 	}
 }
 
-// unwinder adds the library that glibc opens to unwind the stack, if a file of the closure
-// calls a function that does so.
+// unwinder adds the library that glibc opens to unwind the stack, if a file of the
+// closure calls a function that does so.
 func (e *extras) unwinder(c *ldso.Closure) {
 	const name = "libgcc_s.so.1"
 	libc := c.Find("libc.so.6")
@@ -125,8 +127,9 @@ func (e *extras) unwinder(c *ldso.Closure) {
 		}
 		e.because("opened by glibc in "+o.Unwinders[0], c, func() {
 			if _, err := c.Dlopen(name, libc); err != nil {
-				e.notes = append(e.notes, fmt.Sprintf("%s calls %s, for which glibc opens %s: %v",
-					o.Name, o.Unwinders[0], name, err))
+				e.notes = append(e.notes,
+					fmt.Sprintf("%s calls %s, for which glibc opens %s: %v",
+						o.Name, o.Unwinders[0], name, err))
 			}
 		})
 		return
@@ -174,7 +177,8 @@ func (e *extras) addFile(place *ldso.Place) bool {
 		return false
 	case len(e.places) == maxExtras:
 		err := fmt.Errorf("more than %d files beside the programs", maxExtras)
-		e.problems = append(e.problems, &fs.PathError{Op: "add", Path: place.Name, Err: err})
+		e.problems = append(e.problems,
+			&fs.PathError{Op: "add", Path: place.Name, Err: err})
 		e.full = true
 		return false
 	}
@@ -189,7 +193,8 @@ func (e *extras) dlopen(c *ldso.Closure, wanted bool) {
 	for i := 0; i < len(c.Objects); i++ { // it grows
 		for _, d := range c.Objects[i].Dlopen {
 			if !wanted {
-				left = append(left, fmt.Sprintf("%s (%s, %s)", strings.Join(d.Soname, " or "), d.Feature, d.Priority))
+				left = append(left, fmt.Sprintf("%s (%s, %s)",
+					strings.Join(d.Soname, " or "), d.Feature, d.Priority))
 				continue
 			}
 			var err error
@@ -203,13 +208,15 @@ func (e *extras) dlopen(c *ldso.Closure, wanted bool) {
 			case d.Priority == "required":
 				e.problems = append(e.problems, err)
 			case d.Priority == "recommended":
-				e.notes = append(e.notes, fmt.Sprintf("%s has no %s: %v", c.Program.Name, d.Feature, err))
+				e.notes = append(e.notes, fmt.Sprintf("%s has no %s: %v", c.Program.Name,
+					d.Feature, err))
 			}
 		}
 	}
 	if left != nil {
-		e.notes = append(e.notes, fmt.Sprintf("left out what %s may open as it runs: %s; see --with dlopen",
-			c.Program.Name, strings.Join(left, ", ")))
+		e.notes = append(e.notes,
+			fmt.Sprintf("left out what %s may open as it runs: %s; see --with dlopen",
+				c.Program.Name, strings.Join(left, ", ")))
 	}
 }
 
@@ -234,8 +241,9 @@ func (e *extras) nss(c *ldso.Closure, libc *ldso.Libc) {
 		}
 	}
 	if missing != nil {
-		e.notes = append(e.notes, fmt.Sprintf("%s names %s, which no module is found for with %s",
-			file, strings.Join(missing, " and "), libc.Name))
+		e.notes = append(e.notes,
+			fmt.Sprintf("%s names %s, which no module is found for with %s",
+				file, strings.Join(missing, " and "), libc.Name))
 	}
 }
 
@@ -245,11 +253,13 @@ func parseNSS(text string) (services []string) {
 		line, _, _ = strings.Cut(line, "#")
 		_, line, _ = strings.Cut(line, ":")
 		inAction := false // as in [NOTFOUND=return]
-		for _, word := range strings.Fields(strings.NewReplacer("[", " [ ", "]", " ] ").Replace(line)) {
+		for word := range strings.FieldsSeq(strings.NewReplacer("[", " [ ", "]",
+			" ] ").Replace(line)) {
 			switch {
 			case word == "[" || word == "]":
 				inAction = word == "["
-			case !inAction && !strings.Contains(word, "/") && !slices.Contains(services, word):
+			case !inAction && !strings.Contains(word, "/") &&
+				!slices.Contains(services, word):
 				services = append(services, word)
 			}
 		}
@@ -262,7 +272,8 @@ func parseNSS(text string) (services []string) {
 func (e *extras) gconv(c *ldso.Closure, libc *ldso.Libc) {
 	place, err := e.linker.Place(libc.Gconv)
 	if libc.Gconv == "" || err != nil || !place.Info.IsDir() {
-		e.notes = append(e.notes, fmt.Sprintf("no gconv modules: %s has them in %q", libc.Name, libc.Gconv))
+		e.notes = append(e.notes, fmt.Sprintf("no gconv modules: %s has them in %q",
+			libc.Name, libc.Gconv))
 		return
 	}
 	names, err := e.linker.ReadDir(place)
@@ -282,12 +293,18 @@ func (e *extras) gconv(c *ldso.Closure, libc *ldso.Libc) {
 // terminfo adds the descriptions of the usual terminals: terminfo(5).
 func (e *extras) terminfo(term string) {
 	found := false
-	for _, name := range []string{term, "ansi", "dumb", "linux", "screen", "screen-256color", "tmux",
-		"tmux-256color", "vt100", "vt220", "xterm", "xterm-256color", "xterm-color"} {
+	for _, name := range []string{
+		term, "ansi", "dumb", "linux", "screen",
+		"screen-256color", "tmux",
+		"tmux-256color", "vt100", "vt220", "xterm", "xterm-256color", "xterm-color",
+	} {
 		if name == "" || strings.Contains(name, "/") {
 			continue
 		}
-		for _, dir := range []string{"/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/lib/terminfo"} {
+		for _, dir := range []string{
+			"/etc/terminfo", "/lib/terminfo",
+			"/usr/share/terminfo", "/usr/lib/terminfo",
+		} {
 			found = e.add(path.Join(dir, name[:1], name)) || found
 		}
 	}

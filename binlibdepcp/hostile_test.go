@@ -77,10 +77,15 @@ func (m minimal) bytes() []byte {
 	for _, part := range []any{
 		elf.Header64{
 			Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_DYN),
-			Machine: uint16(elf.EM_X86_64), Version: 1, Phoff: phoff, Ehsize: 64, Phentsize: 56, Phnum: 2,
+			Machine: uint16(
+				elf.EM_X86_64),
+			Version: 1, Phoff: phoff, Ehsize: 64, Phentsize: 56, Phnum: 2,
 		},
 		elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: 4, Filesz: all, Memsz: all},
-		elf.Prog64{Type: uint32(elf.PT_DYNAMIC), Off: dynoff, Vaddr: dynoff, Filesz: size, Memsz: size},
+		elf.Prog64{
+			Type: uint32(elf.PT_DYNAMIC), Off: dynoff, Vaddr: dynoff,
+			Filesz: size, Memsz: size,
+		},
 		dynamic, []byte(m.strings),
 	} {
 		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
@@ -106,9 +111,11 @@ func TestLyingHeaders(t *testing.T) {
 		assert.Contains(t, []int{0, 1}, status, what)
 		said := false // an error, and not just a note
 		for line := range strings.Lines(stderr) {
-			said = said || strings.HasPrefix(line, "binlibdepcp: ") && !strings.Contains(line, ": note: ")
+			said = said || strings.HasPrefix(line, "binlibdepcp: ") &&
+				!strings.Contains(line, ": note: ")
 		}
-		assert.Equal(t, status != 0, said, "%s: status %d\n%s%s", what, status, stdout, stderr)
+		assert.Equal(t, status != 0, said, "%s: status %d\n%s%s", what,
+			status, stdout, stderr)
 		for _, text := range errors {
 			assert.Equal(t, 1, status, what)
 			assert.Contains(t, stderr, text, what)
@@ -117,7 +124,10 @@ func TestLyingHeaders(t *testing.T) {
 	for _, size := range []int{4, 5, 16, 17, 51, 52, 63} {
 		try(fmt.Sprint(size, " bytes"), program[:size], "file too short")
 	}
-	for _, size := range []int{0, 3, 64, 65, 120, 200, 1000, 4095, 4096, len(program) / 2} {
+	for _, size := range []int{
+		0, 3, 64, 65, 120, 200, 1000, 4095, 4096,
+		len(program) / 2,
+	} {
 		try(fmt.Sprint(size, " bytes"), program[:size])
 	}
 	for at := 16; at < 64+56*len(f.Progs); at += 4 {
@@ -148,10 +158,16 @@ func TestManyEntries(t *testing.T) {
 	for _, test := range []struct {
 		n    int
 		text string
-	}{{300_000, "dynamic section doesn't end"}, {60_000, "60000 names in the dynamic section"}} {
+	}{{300_000, "dynamic section doesn't end"}, {
+		60_000,
+		"60000 names in the dynamic section",
+	}} {
 		var m minimal
 		for i := range test.n {
-			m.dynamic = append(m.dynamic, elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: uint64(len(m.strings))})
+			m.dynamic = append(m.dynamic, elf.Dyn64{
+				Tag: int64(elf.DT_NEEDED),
+				Val: uint64(len(m.strings)),
+			})
 			if i%1000 == 0 {
 				m.strings += fmt.Sprintf("lib%d.so\x00", i)
 			}
@@ -169,7 +185,10 @@ func TestManyEntries(t *testing.T) {
 	// 4,000 libraries aren't too many to be looked for.
 	var m minimal
 	for i := range 4000 {
-		m.dynamic = append(m.dynamic, elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: uint64(len(m.strings))})
+		m.dynamic = append(m.dynamic, elf.Dyn64{
+			Tag: int64(elf.DT_NEEDED),
+			Val: uint64(len(m.strings)),
+		})
 		m.strings += fmt.Sprintf("libnonesuch%d.so\x00", i)
 	}
 	require.NoError(t, os.WriteFile(dir+"/many", m.bytes(), 0o755))
@@ -200,7 +219,8 @@ func TestManyEntries(t *testing.T) {
 	binary.LittleEndian.PutUint32(cache[20:], 0xffffffff)
 	require.NoError(t, os.WriteFile(tree+"/etc/ld.so.cache", cache, 0o644))
 	status, _, stderr = call(t, dir, "--root", tree, "/bin/sh", "jail2")
-	assert.Zero(t, status, "one that can't be read has no entries, as for ld.so: %s", stderr)
+	assert.Zero(t, status,
+		"one that can't be read has no entries, as for ld.so: %s", stderr)
 }
 
 // Links to "." in a directory of terminal descriptions make no paths without end, and a
@@ -215,7 +235,8 @@ func TestEndlessTree(t *testing.T) {
 	for _, name := range []string{"/x/xterm", "/x/a", "/x/b"} {
 		require.NoError(t, os.Symlink(".", terms+name))
 	}
-	status, stdout, stderr := call(t, dir, "-l", "--root", "tree", "--with", "terminfo", "/bin/sh")
+	status, stdout, stderr := call(t, dir, "-l", "--root", "tree", "--with",
+		"terminfo", "/bin/sh")
 	assert.Zero(t, status, stderr)
 	assert.NotContains(t, stdout, "xterm")
 
@@ -223,30 +244,37 @@ func TestEndlessTree(t *testing.T) {
 	require.NoError(t, os.Mkdir(terms+"/v/vt100", 0o755))
 	require.NoError(t, os.WriteFile(dir+"/0", nil, 0o644))
 	for i := range 100_001 {
-		require.NoError(t, os.Link(dir+fmt.Sprint("/", i/30_000*30_000), fmt.Sprint(terms, "/v/vt100/", i)))
+		require.NoError(t, os.Link(dir+fmt.Sprint("/", i/30_000*30_000),
+			fmt.Sprint(terms, "/v/vt100/", i)))
 		if (i+1)%30_000 == 0 { // a file has at most 65,000 links
 			require.NoError(t, os.WriteFile(dir+fmt.Sprint("/", i+1), nil, 0o644))
 		}
 	}
-	status, _, stderr = call(t, dir, "-l", "--root", "tree", "--with", "terminfo", "/bin/sh")
+	status, _, stderr = call(t, dir, "-l", "--root", "tree", "--with",
+		"terminfo", "/bin/sh")
 	assert.Equal(t, 1, status)
-	assert.Contains(t, stderr, "binlibdepcp: read /usr/share/terminfo/v/vt100: more than 100000 names\n")
+	assert.Contains(t, stderr,
+		"binlibdepcp: read /usr/share/terminfo/v/vt100: more than 100000 names\n")
 }
 
-// A search path with more directories than any program has, and names that are searched for
-// in all of them, end in time, with an error that names the limit.
+// A search path with more directories than any program has, and names that are searched
+// for in all of them, end in time, with an error that names the limit.
 func TestLongSearchPath(t *testing.T) {
 	steptest.NeedsHost(t)
 	dir := t.TempDir()
 	searchPath := func(directories, needs int) minimal {
 		m := minimal{strings: "\x00"}
 		add := func(tag elf.DynTag, text string) {
-			m.dynamic = append(m.dynamic, elf.Dyn64{Tag: int64(tag), Val: uint64(len(m.strings))})
+			m.dynamic = append(m.dynamic, elf.Dyn64{
+				Tag: int64(tag),
+				Val: uint64(len(m.strings)),
+			})
 			m.strings += text + "\x00"
 		}
 		var dirs []string
 		for i := range directories { // all are /usr, each by another name
-			dirs = append(dirs, "/usr"+strings.NewReplacer("0", "//", "1", "/.").Replace(fmt.Sprintf("%011b/.", i)))
+			dirs = append(dirs, "/usr"+strings.NewReplacer("0", "//", "1",
+				"/.").Replace(fmt.Sprintf("%011b/.", i)))
 		}
 		add(elf.DT_RPATH, strings.Join(dirs, ":"))
 		for i := range needs {
@@ -258,7 +286,8 @@ func TestLongSearchPath(t *testing.T) {
 		directories, needs int
 		text               string
 	}{
-		{1000, 4000, "search for what is needed by .*/long: more than the limit of 67108864 bytes of paths to look at"},
+		{1000, 4000, "search for what is needed by .*/long: more than the limit of " +
+			"67108864 bytes of paths to look at"},
 		{1100, 1, "RPATH of .*/long: more than the limit of 1024 directories"},
 		{2000, 1, "read long: DT_RPATH: more than the limit of 65536 bytes"},
 	} {
@@ -278,18 +307,20 @@ func TestLargeCache(t *testing.T) {
 	steptest.NeedsHost(t)
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(dir+"/jail/etc", 0o755))
-	require.NoError(t, os.WriteFile(dir+"/jail/etc/ld.so.cache", make([]byte, 64<<20), 0o644))
+	require.NoError(t, os.WriteFile(dir+"/jail/etc/ld.so.cache",
+		make([]byte, 64<<20), 0o644))
 	status, _, stderr := call(t, dir, "-q", "/bin/sh", "jail")
 	assert.Equal(t, 1, status)
-	assert.Equal(t, "binlibdepcp: the jail's list of libraries: read jail/etc/ld.so.cache: "+
-		"file too large: more than 8388608 bytes; remove it\n", stderr)
+	assert.Equal(t,
+		"binlibdepcp: the jail's list of libraries: read jail/etc/ld.so.cache: "+
+			"file too large: more than 8388608 bytes; remove it\n", stderr)
 	require.NoError(t, os.Remove(dir+"/jail/etc/ld.so.cache"))
 	status, _, stderr = call(t, dir, "-q", "/bin/sh", "jail")
 	assert.Zero(t, status, stderr)
 }
 
-// In a user namespace with a range of IDs, a program whose owner isn't mapped doesn't become
-// one that is set-user-ID nobody. A note says so.
+// In a user namespace with a range of IDs, a program whose owner isn't mapped doesn't
+// become one that is set-user-ID nobody. A note says so.
 func TestUnmappedOwner(t *testing.T) {
 	steptest.NeedsHost(t)
 	uids, err := os.ReadFile("/proc/self/uid_map")
@@ -308,10 +339,14 @@ func TestUnmappedOwner(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := exec.Command(steptest.Bin("binlibdepcp"), "program", "jail")
 	cmd.Dir, cmd.Stderr = dir, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids,
-		Credential: &syscall.Credential{}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: ids, GidMappings: ids,
+		Credential: &syscall.Credential{},
+	}
 	require.NoError(t, cmd.Run(), &stderr)
-	assert.Equal(t, "binlibdepcp: note: without setuid, which only the host's root can give: program\n", stderr.String())
+	assert.Equal(t, "binlibdepcp: note: without setuid, which only the host's root can "+
+		"give: program\n", stderr.String())
 	info, err := os.Stat(dir + "/jail" + dir + "/program")
 	require.NoError(t, err)
 	assert.EqualValues(t, 0o755, info.Mode())
@@ -331,21 +366,24 @@ func large(t *testing.T) (dir string) {
 // during starts a copy of the large program, and stops it in the middle by SIGSTOP.
 func during(t *testing.T, dir string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
-	cmd, stderr = exec.Command(steptest.Bin("binlibdepcp"), "large", "jail"), new(bytes.Buffer)
+	cmd, stderr = exec.Command(steptest.Bin("binlibdepcp"), "large",
+		"jail"), new(bytes.Buffer)
 	cmd.Dir, cmd.Stderr = dir, stderr
 	require.NoError(t, cmd.Start())
 	temporary := func() bool {
 		names, _ := filepath.Glob(dir + "/jail" + dir + "/.binlibdepcp-*")
 		return names != nil
 	}
-	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(
+		100 * time.Microsecond) {
 		if !temporary() {
 			continue
 		}
 		require.NoError(t, cmd.Process.Signal(unix.SIGSTOP))
 		// A system call under way, a chunk of the copy, ends before the process stops.
 		var info unix.Siginfo
-		require.NoError(t, unix.Waitid(unix.P_PID, cmd.Process.Pid, &info, unix.WSTOPPED|unix.WNOWAIT, nil))
+		require.NoError(t, unix.Waitid(unix.P_PID, cmd.Process.Pid, &info,
+			unix.WSTOPPED|unix.WNOWAIT, nil))
 		require.True(t, temporary(), "it is complete already")
 		return cmd, stderr
 	}
@@ -384,8 +422,10 @@ func TestInterrupted(t *testing.T) {
 			require.NoError(t, cmd.Process.Signal(signal))
 			goOn(t, cmd)
 			_ = cmd.Wait()
-			assert.Equal(t, signal, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(), "%v", cmd.ProcessState)
-			assert.Equal(t, "binlibdepcp: write jail: stopped\n  the same command completes it\n", stderr.String())
+			assert.Equal(t, signal, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(),
+				"%v", cmd.ProcessState)
+			assert.Equal(t, "binlibdepcp: write jail: stopped\n  the same command "+
+				"completes it\n", stderr.String())
 			assert.Empty(t, temporaries(t, dir+"/jail"))
 			assert.NoFileExists(t, dir+"/jail"+dir+"/large")
 			complete(t, dir)
@@ -443,7 +483,8 @@ func TestTwoRuns(t *testing.T) {
 	lines := bufio.NewReader(said)
 	line, err := lines.ReadString('\n')
 	assert.NoError(t, err)
-	assert.Equal(t, "binlibdepcp: another run is working in jail: waiting for its end\n", line)
+	assert.Equal(t,
+		"binlibdepcp: another run is working in jail: waiting for its end\n", line)
 	assert.NoFileExists(t, dir+"/jail/bin/sh")
 	goOn(t, first)
 	assert.NoError(t, first.Wait(), stderr)
@@ -462,11 +503,13 @@ func TestEightRuns(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			var stderr bytes.Buffer
-			cmd := exec.Command(steptest.Bin("binlibdepcp"), "-q", "/bin/sh", "/bin/ls", "jail")
+			cmd := exec.Command(steptest.Bin("binlibdepcp"), "-q", "/bin/sh",
+				"/bin/ls", "jail")
 			cmd.Dir, cmd.Stderr = dir, &stderr
 			assert.NoError(t, cmd.Run())
 			for line := range strings.Lines(stderr.String()) {
-				assert.Equal(t, "binlibdepcp: another run is working in jail: waiting for its end\n", line)
+				assert.Equal(t, "binlibdepcp: another run is working in jail: waiting "+
+					"for its end\n", line)
 			}
 		})
 	}
@@ -500,35 +543,40 @@ func TestProgress(t *testing.T) {
 	for n, shown := range map[int]bool{99: false, 100: true} {
 		dir := t.TempDir()
 		var args []string
-		want := "Copying ...\n\n"
+		var want strings.Builder
+		want.WriteString("Copying ...\n\n")
 		for i := range n {
 			name := fmt.Sprintf("program%03d", i)
 			require.NoError(t, os.WriteFile(dir+"/"+name, minimal{}.bytes(), 0o755))
 			args = append(args, name)
-			want += fmt.Sprintf("%25s : [OK]\n", name)
+			fmt.Fprintf(&want, "%25s : [OK]\n", name)
 		}
-		want += "\n...... Done\n"
+		want.WriteString("\n...... Done\n")
 		args = append(args, "jail")
 		_, stdout, stderr := call(t, dir, args...)
-		assert.Equal(t, want, stdout)
+		assert.Equal(t, want.String(), stdout)
 		assert.Empty(t, stderr)
 
 		for _, both := range []bool{true, false} { // stdout and stderr, or stderr alone
 			screen, stdout := onTerminal(t, dir, both, args)
-			assert.Equal(t, shown, strings.Contains(screen, "0 / 100 files"), "%q", screen)
-			wiped := regexp.MustCompile(`\d+ / 100 files\r +\r`).ReplaceAllString(screen, "")
+			assert.Equal(t, shown, strings.Contains(screen,
+				"0 / 100 files"), "%q", screen)
+			wiped := regexp.MustCompile(
+				`\d+ / 100 files\r +\r`).ReplaceAllString(screen, "")
 			if both {
-				assert.Equal(t, want, wiped)
+				assert.Equal(t, want.String(), wiped)
 			} else {
 				assert.Empty(t, wiped)
-				assert.Equal(t, want, stdout)
+				assert.Equal(t, want.String(), stdout)
 			}
 		}
 	}
 }
 
 // onTerminal runs binlibdepcp with stderr on a terminal, and stdout too or captured.
-func onTerminal(t *testing.T, dir string, both bool, args []string) (screen, stdout string) {
+func onTerminal(t *testing.T, dir string, both bool, args []string) (screen,
+	stdout string,
+) {
 	t.Helper()
 	cmd := exec.Command(steptest.Bin("binlibdepcp"), args...)
 	cmd.Dir = dir
@@ -545,7 +593,10 @@ func onTerminal(t *testing.T, dir string, both bool, args []string) (screen, std
 func TestDeterministic(t *testing.T) {
 	steptest.NeedsHost(t)
 	dir := t.TempDir()
-	args := []string{"--with", "terminfo", "--with", "gconv", "/bin/sh", "/bin/ls", "/bin/cat"}
+	args := []string{
+		"--with", "terminfo", "--with", "gconv", "/bin/sh",
+		"/bin/ls", "/bin/cat",
+	}
 	status, first, stderr := call(t, dir, append(args, "jail0")...)
 	require.Zero(t, status, stderr)
 	for i := range 5 {

@@ -42,8 +42,10 @@ func (e *extras) localeDirectory(name string) bool {
 
 // localeNames returns the locales that the environment names: setlocale(3).
 func localeNames(getenv func(string) string) (names []string) {
-	for _, variable := range []string{"LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES",
-		"LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LANG"} {
+	for _, variable := range []string{
+		"LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES",
+		"LC_MONETARY", "LC_NUMERIC", "LC_TIME", "LANG",
+	} {
 		name := getenv(variable)
 		if name == "" || name == "C" || name == "POSIX" || strings.Contains(name, "/") ||
 			strings.HasPrefix(name, ".") || isC(name) || slices.Contains(names, name) {

@@ -14,18 +14,20 @@
 //	-n, --no-clobber         never replace what is there
 //	-l, --list               print the paths that are needed, copy nothing
 //	    --tree               print who needs what, and how it is found, copy nothing
-//	    --json               print as JSON; of one binary without a directory, copy nothing
+//	    --json               print as JSON; without a directory, copy nothing
 //	    --root dir           take all from the tree in dir; paths start there
 //	    --also path          also copy path, a file or a directory tree; may be repeated
-//	    --with kinds         also copy kinds of files that no header names, comma-separated:
+//	    --with kinds         also copy files that no header names, comma-separated
+//	                         kinds:
 //	                         nss, gconv, terminfo, dlopen, certs, locale
 //	    --library-path dirs  search as with LD_LIBRARY_PATH=dirs, colons between them
 //	-q, --quiet              no line a file, no notes
 //
 // A binary is an ELF program or library, or a script: that brings what its #! line
-// names. A file of another kind is copied as it is. A name without a slash is looked for in the usual PATH, and then here. A file
-// comes to lie in the directory where it lies on the host. The directory is made if it
-// isn't there; a binary that lies in it already is completed, not copied.
+// names. A file of another kind is copied as it is. A name without a slash is looked for
+// in the usual PATH, and then here. A file comes to lie in the directory where it lies on
+// the host. The directory is made if it isn't there; a binary that lies in it already is
+// completed, not copied.
 //
 // It ends with status 0 if all that is needed was found and copied; 1 if not, with what
 // is there copied; 125 for wrong usage.
@@ -59,25 +61,49 @@ import (
 
 func main() {
 	app := &cli.App{
-		Name:      "binlibdepcp",
-		UsageText: "[options] binary... directory\n       binlibdepcp -l [options] binary...",
+		Name: "binlibdepcp",
+		UsageText: "[options] binary... directory\n       binlibdepcp -l [options] " +
+			"binary...",
 
 		DisableSliceFlagSeparator: true, // a path may have a comma
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "n", Aliases: []string{"no-clobber"}, Usage: "never replace what is there"},
-			&cli.BoolFlag{Name: "l", Aliases: []string{"list"},
-				Usage: "print the paths that are needed, copy nothing"},
-			&cli.BoolFlag{Name: "tree", Usage: "print who needs what, and how it is found, copy nothing"},
-			&cli.BoolFlag{Name: "json", Usage: "print as JSON; of one binary without a directory, copy nothing"},
-			&cli.StringFlag{Name: "root", Usage: "take all from the tree in `dir`; paths start there"},
-			&cli.StringSliceFlag{Name: "also",
-				Usage: "also copy `path`, a file or a directory tree; may be repeated"},
-			&cli.StringSliceFlag{Name: "with",
-				Usage: "also copy `kinds` of files that no header names, comma-separated: " +
-					strings.Join(extraNames, ", ")},
-			&cli.StringFlag{Name: "library-path",
-				Usage: "search as with LD_LIBRARY_PATH=`dirs`, colons between them"},
-			&cli.BoolFlag{Name: "q", Aliases: []string{"quiet"}, Usage: "no line a file, no notes"},
+			&cli.BoolFlag{
+				Name: "n", Aliases: []string{"no-clobber"},
+				Usage: "never replace what is there",
+			},
+			&cli.BoolFlag{
+				Name: "l", Aliases: []string{"list"},
+				Usage: "print the paths that are needed, copy nothing",
+			},
+			&cli.BoolFlag{
+				Name:  "tree",
+				Usage: "print who needs what, and how it is found, copy nothing",
+			},
+			&cli.BoolFlag{
+				Name:  "json",
+				Usage: "print as JSON; without a directory, copy nothing",
+			},
+			&cli.StringFlag{
+				Name:  "root",
+				Usage: "take all from the tree in `dir`; paths start there",
+			},
+			&cli.StringSliceFlag{
+				Name:  "also",
+				Usage: "also copy `path`, a file or a directory tree; may be repeated",
+			},
+			&cli.StringSliceFlag{
+				Name: "with",
+				Usage: "also copy files that no header names, comma-separated `kinds`: " +
+					strings.Join(extraNames, ", "),
+			},
+			&cli.StringFlag{
+				Name:  "library-path",
+				Usage: "search as with LD_LIBRARY_PATH=`dirs`, colons between them",
+			},
+			&cli.BoolFlag{
+				Name: "q", Aliases: []string{"quiet"},
+				Usage: "no line a file, no notes",
+			},
 		},
 		Action: run,
 	}
@@ -126,20 +152,25 @@ func hint(err error) []string {
 	case errors.As(err, &missing):
 		return missingHint(missing)
 	case errors.Is(err, errCommand):
-		return []string{"what is elsewhere takes its path; what a shell provides comes with the shell"}
+		return []string{"what is elsewhere takes its path; what a shell provides comes " +
+			"with the shell"}
 	case errors.Is(err, ldso.ErrRegular):
-		return []string{"programs come first, the directory to copy to comes last; for a directory tree: --also DIRECTORY"}
+		return []string{"programs come first, the directory to copy to comes last; for " +
+			"a directory tree: --also DIRECTORY"}
 	case errors.Is(err, jail.ErrStopped):
 		return []string{"the same command completes it"}
 	case errors.Is(err, unix.ENOSPC):
 		return []string{"when there is room, the same command completes it"}
-	case onPath && failed.Op == "open" && failed.Err == unix.ENOTDIR:
+	case onPath && failed.Op == "open" && errors.Is(failed.Err, unix.ENOTDIR):
 		return []string{"the last argument is the directory to copy to"}
 	case onPath && failed.Op == "mknod":
 		name := cmdline.Quote(failed.Path)
-		return []string{fmt.Sprintf("only the host's root can make a device; mount the host's in its place: "+
-			"touch %s && mount --bind /dev/%s %s", name, filepath.Base(failed.Path), name)}
-	case onPath && (failed.Err == unix.EACCES || failed.Err == unix.EPERM):
+		return []string{fmt.Sprintf("only the host's root can make a device; mount the "+
+			"host's in its place: "+
+			"touch %s && mount --bind /dev/%s %s", name,
+			filepath.Base(failed.Path), name)}
+	case onPath && (errors.Is(failed.Err, unix.EACCES) ||
+		errors.Is(failed.Err, unix.EPERM)):
 		return []string{refusedHint(failed.Op)}
 	}
 	return nil
@@ -149,7 +180,8 @@ func hint(err error) []string {
 func missingHint(missing *ldso.NotFound) (lines []string) {
 	switch {
 	case strings.HasSuffix(missing.Name, "\r"):
-		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " + cmdline.Quote(missing.By)}
+		return []string{"the script has line ends of DOS: sed -i 's/[[:cntrl:]]$//' " +
+			cmdline.Quote(missing.By)}
 	case errors.Is(missing.Err, unix.EACCES):
 		return []string{refusedHint("open")}
 	case missing.Err != nil: // the error says why it won't do
@@ -162,7 +194,8 @@ func missingHint(missing *ldso.NotFound) (lines []string) {
 		case s.Rule == "PATH":
 			fix = "install what has it"
 		case errors.Is(s.Err, unix.ENOENT):
-			fix += "; ldconfig makes " + s.Rule + ", and ldconfig -r DIRECTORY makes it in another tree"
+			fix += "; ldconfig makes " + s.Rule +
+				", and ldconfig -r DIRECTORY makes it in another tree"
 		}
 	}
 	return append(lines, fix)
@@ -172,7 +205,8 @@ func missingHint(missing *ldso.NotFound) (lines []string) {
 func refusedHint(op string) string {
 	switch {
 	case os.Geteuid() == 0:
-		return "root is refused too: lsattr -d shows an i for what chattr +i made immutable; " +
+		return "root is refused too: lsattr -d shows an i for what chattr +i made " +
+			"immutable; " +
 			"in a container or user namespace, be root outside"
 	case op == "open" || op == "read":
 		return "it takes its owner, or root, to read it"
@@ -200,17 +234,25 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e := &extras{linker: linker, root: c.String("root"), jail: inside(directory, c.String("root"))}
+	e := &extras{
+		linker: linker, root: c.String("root"),
+		jail: inside(directory, c.String("root")),
+	}
 	for _, name := range data {
 		e.notes = append(e.notes,
-			name+" is neither an ELF file nor a script with a #! line: it is copied as it is")
+			name+" is neither an ELF file nor a script with a #! line: it is copied as "+
+				"it is")
 	}
-	if err := e.addAll(closures, kinds(c), slices.Concat(data, c.StringSlice("also"))); err != nil {
+	if err := e.addAll(closures, kinds(c),
+		slices.Concat(data, c.StringSlice("also"))); err != nil {
 		return err
 	}
 	p := newPlan(closures, e)
 
-	out := &output{w: bufio.NewWriter(cmdline.Stdout), quiet: c.Bool("quiet") || c.Bool("json")}
+	out := &output{
+		w:     bufio.NewWriter(cmdline.Stdout),
+		quiet: c.Bool("quiet") || c.Bool("json"),
+	}
 	if !listing {
 		// A reader of the output that has gone away is no reason to stop in the middle.
 		signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
@@ -240,14 +282,14 @@ func inside(directory, root string) string {
 	if directory == "" || root != "" {
 		return ""
 	}
-	real, err := filepath.Abs(directory)
+	dir, err := filepath.Abs(directory)
 	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
+		dir, err = filepath.EvalSymlinks(dir)
 	}
 	if err != nil {
 		return ""
 	}
-	return real
+	return dir
 }
 
 // check returns what is wrong with the command line.
@@ -262,13 +304,16 @@ func check(c *cli.Context, binaries []string, directory string, listing bool) er
 	}
 	for _, what := range kinds(c) {
 		if !slices.Contains(extraNames, what) {
-			return fmt.Errorf("--with takes %s, not %q", strings.Join(extraNames, ", "), what)
+			return fmt.Errorf("--with takes %s, not %q",
+				strings.Join(extraNames, ", "), what)
 		}
 	}
 	switch {
-	case (listing || directory != "") && len(c.StringSlice("also")) > 0: // these alone will do
+	// these alone will do
+	case (listing || directory != "") && len(c.StringSlice("also")) > 0:
 	case len(binaries) == 0 && !listing:
-		return errors.New("it takes a binary and the directory to copy to; or --list and a binary")
+		return errors.New(
+			"it takes a binary and the directory to copy to; or --list and a binary")
 	case len(binaries) == 0:
 		return errors.New("no binary")
 	}
@@ -298,9 +343,11 @@ func newLinker(root, libraryPath string) (*ldso.Linker, error) {
 	return linker, nil
 }
 
-// programs returns the closures of all binaries, and those names that lead to data, or what
-// is wrong with any of these.
-func programs(linker *ldso.Linker, binaries []string) (list []*ldso.Closure, data []string, err error) {
+// programs returns the closures of all binaries, and those names that lead to data, or
+// what is wrong with any of these.
+func programs(linker *ldso.Linker, binaries []string) (list []*ldso.Closure,
+	data []string, err error,
+) {
 	if len(binaries) > 50 {
 		debug.SetGCPercent(400) // what is read is kept: collections would find nothing
 		linker.Preload(binaries)
@@ -321,7 +368,8 @@ func programs(linker *ldso.Linker, binaries []string) (list []*ldso.Closure, dat
 }
 
 // errCommand is the error of a name that leads to no program.
-var errCommand = errors.New("neither in " + strings.Join(ldso.SearchPath, ":") + " nor here")
+var errCommand = errors.New("neither in " + strings.Join(ldso.SearchPath,
+	":") + " nor here")
 
 // program returns the closure of a binary: of a path, or of the name of a command.
 func program(linker *ldso.Linker, name string) (*ldso.Closure, error) {
@@ -333,7 +381,8 @@ func program(linker *ldso.Linker, name string) (*ldso.Closure, error) {
 		name = cmp.Or(found, name)
 	}
 	closure, err := linker.Closure(name)
-	if (errors.Is(err, ldso.ErrMagic) || errors.Is(err, ldso.ErrShort)) && !isELF(linker, name) {
+	if (errors.Is(err, ldso.ErrMagic) || errors.Is(err, ldso.ErrShort)) &&
+		!isELF(linker, name) {
 		err = errData
 	}
 	return closure, err

@@ -33,7 +33,8 @@ func TestScripts(t *testing.T) {
 	params.Setup = func(e *testscript.Env) error {
 		e.Values[testKey{}] = e.T()
 		// Some scripts run a part of themselves as a plain user.
-		return errors.Join(setup(e), os.Chmod(e.WorkDir, 0o755), os.Chmod(filepath.Dir(e.WorkDir), 0o755))
+		return errors.Join(setup(e), os.Chmod(e.WorkDir, 0o755),
+			os.Chmod(filepath.Dir(e.WorkDir), 0o755))
 	}
 	maps.Copy(params.Cmds, map[string]func(*testscript.TestScript, bool, []string){
 		"needs":     needs,
@@ -60,7 +61,8 @@ func missing(names []string) (lacks []string) {
 		case name == "m32":
 			err = buildAndRun("int main(void) { return 0; }", "-m32")
 		case name == "x86-64-v2": // the level of the CPU
-			err = buildAndRun(`int main(void) { return !__builtin_cpu_supports("sse4.2"); }`)
+			err = buildAndRun(
+				`int main(void) { return !__builtin_cpu_supports("sse4.2"); }`)
 		case strings.Contains(name, "/"):
 			_, err = os.Stat(name)
 		default:
@@ -114,7 +116,8 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	run := func(program string, args ...string) []byte {
 		cmd := exec.Command(program, args...)
 		cmd.Dir = ts.MkAbs(".")
-		cmd.Env = append(os.Environ(), "LC_ALL=C", "LD_LIBRARY_PATH="+ts.Getenv("LIBRARY_PATH"))
+		cmd.Env = append(os.Environ(), "LC_ALL=C",
+			"LD_LIBRARY_PATH="+ts.Getenv("LIBRARY_PATH"))
 		if args == nil {
 			cmd.Env = append(cmd.Env, "LD_TRACE_LOADED_OBJECTS=1")
 		}
@@ -123,10 +126,12 @@ func likeLdso(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	program := ts.MkAbs(args[0])
 	var report jsonReport
-	ts.Check(json.Unmarshal(run("binlibdepcp", "--library-path", ts.Getenv("LIBRARY_PATH"), "--json", "-l", program), &report))
+	ts.Check(json.Unmarshal(run("binlibdepcp", "--library-path",
+		ts.Getenv("LIBRARY_PATH"), "--json", "-l", program), &report))
 	var got, want []string
 	for _, o := range report.Programs[0].Objects[1:] {
-		isVariant := slices.ContainsFunc(args[1:], func(v string) bool { return strings.HasSuffix(o.Path, v) })
+		isVariant := slices.ContainsFunc(args[1:],
+			func(v string) bool { return strings.HasSuffix(o.Path, v) })
 		if !isVariant && o.Extra == "" {
 			got = append(got, o.Path)
 		}
@@ -195,8 +200,11 @@ func retag(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: retag file DT_FROM DT_TO")
 	}
-	tags := map[string]elf.DynTag{"DT_AUDIT": elf.DT_AUDIT, "DT_RUNPATH": elf.DT_RUNPATH,
-		"DT_RPATH": elf.DT_RPATH, "DT_AUXILIARY": elf.DT_AUXILIARY, "DT_NEEDED": elf.DT_NEEDED}
+	tags := map[string]elf.DynTag{
+		"DT_AUDIT": elf.DT_AUDIT, "DT_RUNPATH": elf.DT_RUNPATH,
+		"DT_RPATH": elf.DT_RPATH, "DT_AUXILIARY": elf.DT_AUXILIARY,
+		"DT_NEEDED": elf.DT_NEEDED,
+	}
 	name := ts.MkAbs(args[0])
 	f, err := elf.Open(name)
 	ts.Check(err)
@@ -214,9 +222,9 @@ func retag(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s has no %s", args[0], args[1])
 }
 
-// tmpfs is the command "tmpfs directory size[,noexec][,nosuid]" of a script. It mounts one,
-// or gives the one that is mounted another size; "ro" for the size makes it read-only. It is
-// gone when the script ends.
+// tmpfs is the command "tmpfs directory size[,noexec][,nosuid]" of a script. It mounts
+// one, or gives the one that is mounted another size; "ro" for the size makes it
+// read-only. It is gone when the script ends.
 func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: tmpfs directory size[,noexec][,nosuid]|ro")
@@ -227,7 +235,10 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	if size == "ro" {
 		flags, options = unix.MS_RDONLY, ""
 	}
-	for flag, bit := range map[string]uintptr{"noexec": unix.MS_NOEXEC, "nosuid": unix.MS_NOSUID} {
+	for flag, bit := range map[string]uintptr{
+		"noexec": unix.MS_NOEXEC,
+		"nosuid": unix.MS_NOSUID,
+	} {
 		if slices.Contains(strings.Split(rest, ","), flag) {
 			flags |= bit
 		}
@@ -240,16 +251,17 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
 }
 
-// fill is the command "fill jail program [program...]" of a script. It fills the jail as the
-// note on the first program says. In a user namespace nobody can make devices: it mounts
-// them.
+// fill is the command "fill jail program [program...]" of a script. It fills the jail as
+// the note on the first program says. In a user namespace nobody can make devices: it
+// mounts them.
 func fill(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: fill jail program [program...]")
 	}
 	jail, program := ts.MkAbs(args[0]), args[1]
 	ts.Check(ts.Exec("binlibdepcp", "-l", program))
-	note := regexp.MustCompile("header names: add ([^;\n]*)").FindStringSubmatch(ts.ReadFile("stderr"))
+	note := regexp.MustCompile("header names: add ([^;\n]*)").FindStringSubmatch(
+		ts.ReadFile("stderr"))
 	if note == nil {
 		ts.Fatalf("no note on %s: %s", program, ts.ReadFile("stderr"))
 	}
@@ -269,7 +281,8 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Defer(func() { ts.Check(unix.Unmount(target, unix.MNT_DETACH)) })
 	}
 	ts.Check(ts.Exec("binlibdepcp", slices.Concat(options, args[1:], []string{jail})...))
-	if said := ts.ReadFile("stderr"); devices && strings.Contains(said, "no header names") {
+	if said := ts.ReadFile("stderr"); devices &&
+		strings.Contains(said, "no header names") {
 		ts.Fatalf("the note comes again: %s", said)
 	}
 }
@@ -282,6 +295,9 @@ func canMakeDevices(ts *testscript.TestScript) bool {
 
 // validJSON is the command "validjson" of a script: stdout is one JSON value.
 func validJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: validjson")
+	}
 	if !json.Valid([]byte(ts.ReadFile("stdout"))) {
 		ts.Fatalf("stdout is no JSON")
 	}

@@ -27,31 +27,52 @@ type known struct {
 // knownPrograms are the programs that people copy most often. needMore finds out which of
 // their paths exist on this machine.
 var knownPrograms = []known{
-	{name: regexp.MustCompile(`^python(3[.0-9]*)$`),
-		paths: []string{"PREFIX/lib/pythonVERSION", "PREFIX/lib64/pythonVERSION",
-			"PREFIX/lib/python3/dist-packages", "/dev/null"}},
-	{name: regexp.MustCompile(`^perl[.0-9]*$`),
-		paths: []string{"PREFIX/lib/*-linux-*/perl-base", "PREFIX/lib/*-linux-*/perl/5*",
+	{
+		name: regexp.MustCompile(`^python(3[.0-9]*)$`),
+		paths: []string{
+			"PREFIX/lib/pythonVERSION", "PREFIX/lib64/pythonVERSION",
+			"PREFIX/lib/python3/dist-packages", "/dev/null",
+		},
+	},
+	{
+		name: regexp.MustCompile(`^perl[.0-9]*$`),
+		paths: []string{
+			"PREFIX/lib/*-linux-*/perl-base", "PREFIX/lib/*-linux-*/perl/5*",
 			"PREFIX/lib/*-linux-*/perl5", "PREFIX/share/perl/5*", "PREFIX/share/perl5",
-			"PREFIX/lib/perl5", "PREFIX/lib64/perl5", "/dev/null"}},
-	{name: regexp.MustCompile(`^git$`),
-		paths: []string{"PREFIX/lib/git-core", "PREFIX/libexec/git-core", "PREFIX/share/git-core",
-			"/dev/null", "/dev/urandom"}},
-	{name: regexp.MustCompile(`^vim(\.[a-z0-9]+)?$`),
+			"PREFIX/lib/perl5", "PREFIX/lib64/perl5", "/dev/null",
+		},
+	},
+	{
+		name: regexp.MustCompile(`^git$`),
+		paths: []string{
+			"PREFIX/lib/git-core", "PREFIX/libexec/git-core",
+			"PREFIX/share/git-core",
+			"/dev/null", "/dev/urandom",
+		},
+	},
+	{
+		name:  regexp.MustCompile(`^vim(\.[a-z0-9]+)?$`),
 		paths: []string{"PREFIX/share/vim", "/etc/vim", "/etc/vimrc"},
-		with:  []string{"terminfo"}},
-	{name: regexp.MustCompile(`^ssh$`),
-		paths: []string{"/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d",
-			"/etc/crypto-policies/back-ends/openssh.config", "/dev/null"},
-		with: []string{"nss"}},
-	{name: regexp.MustCompile(`^tmux$`),
+		with:  []string{"terminfo"},
+	},
+	{
+		name: regexp.MustCompile(`^ssh$`),
+		paths: []string{
+			"/etc/ssh/ssh_config", "/etc/ssh/ssh_config.d",
+			"/etc/crypto-policies/back-ends/openssh.config", "/dev/null",
+		},
+		with: []string{"nss"},
+	},
+	{
+		name:  regexp.MustCompile(`^tmux$`),
 		paths: []string{"/bin/sh", "/dev/null"},
 		with:  []string{"nss", "terminfo", "locale"},
-		words: "; it also needs a devpts on /dev/pts, /dev/ptmx, and LC_ALL=C.UTF-8"},
+		words: "; it also needs a devpts on /dev/pts, /dev/ptmx, and LC_ALL=C.UTF-8",
+	},
 }
 
-// needMore notes the options that bring the files which known programs read, unless they are
-// given.
+// needMore notes the options that bring the files which known programs read, unless they
+// are given.
 func (e *extras) needMore(closures []*ldso.Closure, with, also []string) {
 	for _, c := range all(closures) {
 		for _, program := range knownPrograms {
@@ -65,22 +86,33 @@ func (e *extras) needMore(closures []*ldso.Closure, with, also []string) {
 					options = append(options, "--with "+kind)
 				}
 			}
-			for _, name := range e.existing(c.Program, program.paths, match) {
-				if !e.isGiven(name, also) {
-					options = append(options, "--also "+cmdline.Quote(name))
-				}
-			}
+			names := e.existing(c.Program, program.paths, match)
+			options = append(options, e.alsoOptions(names, also)...)
 			if options != nil {
-				e.notes = append(e.notes, fmt.Sprintf("%s reads files that no header names: add %s%s",
-					path.Base(c.Program.Name), strings.Join(options, " "), program.words))
+				e.notes = append(e.notes,
+					fmt.Sprintf("%s reads files that no header names: add %s%s",
+						path.Base(c.Program.Name), strings.Join(options,
+							" "), program.words))
 			}
 		}
 	}
 }
 
+// alsoOptions returns an option --also for each path that isn't given yet.
+func (e *extras) alsoOptions(names, also []string) (options []string) {
+	for _, name := range names {
+		if !e.isGiven(name, also) {
+			options = append(options, "--also "+cmdline.Quote(name))
+		}
+	}
+	return options
+}
+
 // existing returns the paths of patterns that are there. Of several that lead to the same
 // place it returns the first one.
-func (e *extras) existing(program *ldso.Object, patterns, match []string) (names []string) {
+func (e *extras) existing(program *ldso.Object, patterns,
+	match []string,
+) (names []string) {
 	prefix := strings.TrimSuffix(path.Dir(path.Dir(program.Real)), "/")
 	version := ""
 	if len(match) > 1 {
@@ -106,29 +138,36 @@ func (e *extras) existing(program *ldso.Object, patterns, match []string) (names
 // glob is like filepath.Glob, in the tree of --root.
 func (e *extras) glob(pattern string) []string {
 	found := []string{"/"}
-	for _, part := range strings.Split(strings.Trim(pattern, "/"), "/") {
+	for part := range strings.SplitSeq(strings.Trim(pattern, "/"), "/") {
 		var next []string
 		for _, dir := range found {
-			place, err := e.linker.Place(dir)
-			if err != nil || !place.Info.IsDir() {
-				continue
-			}
-			bases := []string{part}
-			if strings.ContainsAny(part, "*?[") {
-				bases, _ = e.linker.ReadDir(place)
-			}
-			for _, base := range bases {
-				name := path.Join(dir, base)
-				if ok, _ := path.Match(part, base); ok {
-					if _, err := e.linker.Place(name); err == nil {
-						next = append(next, name)
-					}
-				}
-			}
+			next = append(next, e.matches(dir, part)...)
 		}
 		found = next
 	}
 	return found
+}
+
+// matches returns the paths in a directory whose last part matches a pattern.
+func (e *extras) matches(dir, pattern string) (names []string) {
+	place, err := e.linker.Place(dir)
+	if err != nil || !place.Info.IsDir() {
+		return nil
+	}
+	bases := []string{pattern}
+	if strings.ContainsAny(pattern, "*?[") {
+		bases, _ = e.linker.ReadDir(place)
+	}
+	for _, base := range bases {
+		name := path.Join(dir, base)
+		if ok, _ := path.Match(pattern, base); !ok {
+			continue
+		}
+		if _, err := e.linker.Place(name); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // isGiven reports whether --also names a path, or a directory above it.

@@ -17,8 +17,10 @@ const maxAccounts = 16 << 20
 // nameFiles adds the files that tell names of hosts, services and accounts: what the
 // modules of the name service switch read for id(1), getent(1) and ssh(1).
 func (e *extras) nameFiles() {
-	for _, name := range []string{"nsswitch.conf", "host.conf", "gai.conf", "hosts",
-		"resolv.conf", "services"} {
+	for _, name := range []string{
+		"nsswitch.conf", "host.conf", "gai.conf", "hosts",
+		"resolv.conf", "services",
+	} {
 		e.add("/etc/" + name)
 	}
 	// Without them there are the usual names of root and nobody.
@@ -40,7 +42,10 @@ type user struct {
 // caller returns the account of the user who runs this program. In another system's tree
 // only its user ID counts.
 func (e *extras) caller() user {
-	u := user{name: os.Getenv("USER"), uid: os.Getuid(), gid: os.Getgid(), home: os.Getenv("HOME")}
+	u := user{
+		name: os.Getenv("USER"), uid: os.Getuid(), gid: os.Getgid(),
+		home: os.Getenv("HOME"),
+	}
 	if !accountName.MatchString(u.name) || u.name == "root" {
 		u.name = fmt.Sprint("user", u.uid)
 	}
@@ -63,7 +68,8 @@ func accounts(passwd, group string, caller user) (newPasswd, newGroup string) {
 	nobody := user{name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent"}
 	var users, groups []string
 	for _, u := range []user{{name: "root", home: "/root"}, caller, nobody} {
-		line := account(passwd, 7, func(f []string) bool { return f[2] == strconv.Itoa(u.uid) })
+		line := account(passwd, 7,
+			func(f []string) bool { return f[2] == strconv.Itoa(u.uid) })
 		if u == nobody {
 			line = account(passwd, 7, func(f []string) bool { return f[0] == u.name })
 		}
@@ -71,7 +77,10 @@ func accounts(passwd, group string, caller user) (newPasswd, newGroup string) {
 			continue
 		}
 		if line == nil {
-			line = []string{u.name, "x", strconv.Itoa(u.uid), strconv.Itoa(u.gid), "", u.home, "/bin/sh"}
+			line = []string{
+				u.name, "x", strconv.Itoa(u.uid), strconv.Itoa(u.gid), "",
+				u.home, "/bin/sh",
+			}
 		}
 		gid := line[3]
 		members := account(group, 4, func(f []string) bool { return f[2] == gid })
@@ -90,7 +99,8 @@ func accounts(passwd, group string, caller user) (newPasswd, newGroup string) {
 func account(text string, fields int, wanted func([]string) bool) []string {
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), ":")
-		if len(f) == fields && f[0] != "" && f[0][0] != '#' && f[0][0] != '+' && wanted(f) {
+		if len(f) == fields && f[0] != "" && f[0][0] != '#' &&
+			f[0][0] != '+' && wanted(f) {
 			return f
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -58,8 +59,8 @@ func (o *output) line(name, status, reason string) {
 	}
 }
 
-// progress prints the lines that have come together, and then the progress. Both may be on
-// one terminal, so the progress goes before the next lines come.
+// progress prints the lines that have come together, and then the progress. Both may be
+// on one terminal, so the progress goes before the next lines come.
 func (o *output) progress() {
 	o.clear()
 	o.w.Flush()
@@ -92,8 +93,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// list prints the paths, one a line; as they are, unless for a terminal. Behind a path that
-// is in no closure come a tab and the reason for it.
+// list prints the paths, one a line; as they are, unless for a terminal. Behind a path
+// that is in no closure come a tab and the reason for it.
 func (o *output) list(p *plan) {
 	show := func(name string) string { return name }
 	if isTerminal(os.Stdout) {
@@ -137,7 +138,8 @@ func branches(c *ldso.Closure, p *plan, shown map[*ldso.Object]bool) (list []bra
 	list = append(list, dependencies(c.Program, shown)...)
 	for _, object := range c.Opened {
 		list = append(list, branch{
-			line:  fmt.Sprintf("%s (%s, %s)", object.Name, object.Rule, opened(object, p)),
+			line: fmt.Sprintf("%s (%s, %s)", object.Name, object.Rule,
+				opened(object, p)),
 			below: dependencies(object, shown),
 		})
 	}
@@ -192,7 +194,8 @@ func (o *output) print(indent string, list []branch) {
 type (
 	jsonReport struct {
 		Programs []jsonProgram `json:"programs"`
-		Files    []jsonFile    `json:"files,omitempty"` // with what became of them, if copied
+		// with what became of them, if copied
+		Files []jsonFile `json:"files,omitempty"`
 	}
 	jsonProgram struct {
 		Path     string        `json:"path"`
@@ -203,10 +206,11 @@ type (
 		Warnings []string      `json:"warnings,omitempty"`
 	}
 	jsonObject struct {
-		Path   string     `json:"path"`
-		Real   string     `json:"real"`
-		Soname string     `json:"soname,omitempty"`
-		Extra  string     `json:"extra,omitempty"`  // why it is there, if not in the closure
+		Path   string `json:"path"`
+		Real   string `json:"real"`
+		Soname string `json:"soname,omitempty"`
+		// why it is there, if not in the closure
+		Extra  string     `json:"extra,omitempty"`
 		Rule   string     `json:"rule,omitempty"`   // how it was found
 		Loader string     `json:"loader,omitempty"` // for whom
 		Also   []string   `json:"also,omitempty"`   // other paths by which it was found
@@ -237,7 +241,10 @@ func (o *output) json(closures []*ldso.Closure, p *plan) error {
 		report.Programs = append(report.Programs, newJSONProgram(c, p))
 	}
 	for _, f := range p.files {
-		file := jsonFile{Path: f.name(), Extra: f.reason, Status: strings.Trim(f.status, "[]")}
+		file := jsonFile{
+			Path: f.name(), Extra: f.reason,
+			Status: strings.Trim(f.status, "[]"),
+		}
 		for _, place := range f.places[1:] {
 			file.Also = append(file.Also, place.Name)
 		}
@@ -255,7 +262,8 @@ func (o *output) json(closures []*ldso.Closure, p *plan) error {
 	if err := e.Encode(report); err != nil {
 		return err
 	}
-	for _, r := range text.String() { // what a terminal could take for a command is escaped
+	// what a terminal could take for a command is escaped
+	for _, r := range text.String() {
 		if unicode.IsPrint(r) || r == '\n' || r > 0xffff {
 			_, _ = o.w.WriteRune(r)
 		} else {
@@ -266,10 +274,15 @@ func (o *output) json(closures []*ldso.Closure, p *plan) error {
 }
 
 func newJSONProgram(c *ldso.Closure, p *plan) jsonProgram {
-	program := jsonProgram{Path: c.Program.Name, Real: c.Program.Real, Warnings: c.Warnings}
+	program := jsonProgram{
+		Path: c.Program.Name, Real: c.Program.Real,
+		Warnings: c.Warnings,
+	}
 	for _, o := range c.Objects {
-		object := jsonObject{Path: o.Name, Real: o.Real, Soname: o.Soname, Rule: o.Rule,
-			Extra: p.reasons[&o.Place]}
+		object := jsonObject{
+			Path: o.Name, Real: o.Real, Soname: o.Soname, Rule: o.Rule,
+			Extra: p.reasons[&o.Place],
+		}
 		if o.Loader != nil {
 			object.Loader = o.Loader.Name
 		}
@@ -287,7 +300,8 @@ func newJSONProgram(c *ldso.Closure, p *plan) jsonProgram {
 	}
 	for _, err := range c.Problems {
 		problem := jsonProblem{Error: err.Error()}
-		if missing, ok := err.(*ldso.NotFound); ok {
+		missing := &ldso.NotFound{}
+		if errors.As(err, &missing) {
 			problem.Name, problem.By = missing.Name, missing.By
 			for _, source := range missing.Searched {
 				problem.Searched = append(problem.Searched, source.String())

@@ -15,9 +15,10 @@ import (
 
 // A plan is what is to be in the jail.
 type plan struct {
-	dirs     []string               // that paths lead through by ".."
-	links    []ldso.Link            // symbolic links, as paths lead through them
-	files    []*file                // one for each inode, in the order of their first need
+	dirs  []string    // that paths lead through by ".."
+	links []ldso.Link // symbolic links, as paths lead through them
+	// one for each inode, in the order of their first need
+	files    []*file
 	caches   []string               // the ld.so.caches that dynamic linkers read,
 	order    binary.AppendByteOrder // in which byte order
 	system   []string               // the directories that they search without these
@@ -46,7 +47,11 @@ func (f *file) name() string { return f.places[0].Name }
 // newPlan brings together what all programs need, but for what lies below a directory,
 // the jail.
 func newPlan(closures []*ldso.Closure, extras *extras) *plan {
-	p := &plan{jail: extras.jail, reasons: extras.reasons, texts: extras.texts, order: binary.LittleEndian, byInode: map[ldso.Inode]*file{}, seen: map[string]bool{}}
+	p := &plan{
+		jail: extras.jail, reasons: extras.reasons, texts: extras.texts,
+		order: binary.LittleEndian, byInode: map[ldso.Inode]*file{},
+		seen: map[string]bool{},
+	}
 	for _, c := range slices.Concat(closures, extras.extra) {
 		p.addClosure(c)
 	}

@@ -42,28 +42,36 @@ type writer struct {
 	mu      sync.Mutex
 	errs    []error             // what could not be written
 	dropped map[string][]string // what copies lack, such as setuid, and which
-	ignored []string            // the copies whose set-user-ID or capabilities nosuid ignores
-	made    []*ldso.Place       // directories of trees that are new
-	stopped atomic.Bool         // nothing more is to be tried
+	// the copies whose set-user-ID or capabilities nosuid ignores
+	ignored []string
+	made    []*ldso.Place // directories of trees that are new
+	stopped atomic.Bool   // nothing more is to be tried
 }
 
 // write fills the directory with what is planned, and prints what becomes of each file.
-func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *output) error {
+func write(linker *ldso.Linker, p *plan, directory string, noClobber bool,
+	out *output,
+) error {
 	if err := makeTarget(directory); err != nil {
 		return err
 	}
 	root, err := jail.Wait(directory, func() {
-		fmt.Fprintf(os.Stderr, "binlibdepcp: another run is working in %s: waiting for its end\n",
+		fmt.Fprintf(os.Stderr,
+			"binlibdepcp: another run is working in %s: waiting for its end\n",
 			cmdline.Printable(directory))
 	})
 	if err != nil {
 		return err
 	}
 	root.NoClobber = noClobber
-	w := &writer{plan: p, linker: linker, root: root, out: out, dropped: map[string][]string{}}
+	w := &writer{
+		plan: p, linker: linker, root: root, out: out,
+		dropped: map[string][]string{},
+	}
 	interrupted := w.catchSignals(directory)
 	if err := root.Begin(); err != nil {
-		p.note(fmt.Sprintf("an earlier run was killed, and its temporary files may still be there: %v", err))
+		p.note(fmt.Sprintf("an earlier run was killed, and its temporary files may "+
+			"still be there: %v", err))
 	}
 	w.lookAtMount(directory)
 
@@ -89,8 +97,10 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool, out *
 func (w *writer) lookAtMount(directory string) {
 	flags, err := w.root.MountFlags()
 	if err == nil && flags&unix.ST_NOEXEC != 0 {
-		w.note(fmt.Sprintf("%s is on a file system that is mounted noexec, so no program in it can be executed: "+
-			`mount -o remount,exec "$(findmnt -no TARGET -T %s)"`, directory, cmdline.Quote(directory)))
+		w.note(fmt.Sprintf("%s is on a file system that is mounted noexec, so no "+
+			"program in it can be executed: "+
+			`mount -o remount,bind,exec "$(findmnt -no TARGET -T %s)"`, directory,
+			cmdline.Quote(directory)))
 	}
 	w.nosuid = err == nil && flags&unix.ST_NOSUID != 0
 }
@@ -104,11 +114,13 @@ func (w *writer) noteLosses(directory string) {
 	}
 	if w.ignored != nil {
 		slices.Sort(w.ignored)
-		w.note(fmt.Sprintf("%s is on a file system that is mounted nosuid, which ignores set-user-ID "+
-			"and file capabilities: %s", directory, strings.Join(w.ignored, ", ")))
+		w.note(fmt.Sprintf(
+			"%s is on a file system that is mounted nosuid, which ignores set-user-ID "+
+				"and file capabilities: %s", directory, strings.Join(w.ignored, ", ")))
 	}
 	if w.noLinks {
-		w.note(fmt.Sprintf("the file system of %s has no symbolic links: copies are in their places", directory))
+		w.note(fmt.Sprintf("the file system of %s has no symbolic links: copies are in "+
+			"their places", directory))
 	}
 }
 
@@ -120,9 +132,13 @@ func makeTarget(directory string) error {
 	case err == nil && !info.IsDir():
 		return &fs.PathError{Op: "open", Path: directory, Err: unix.ENOTDIR}
 	case err == nil && os.SameFile(info, root):
-		return fmt.Errorf("%s is the root directory of this machine: take one for the jail", directory)
+		return fmt.Errorf(
+			"%s is the root directory of this machine: take one for the jail", directory)
 	case err != nil && linked == nil:
-		return &fs.PathError{Op: "open", Path: directory, Err: fmt.Errorf("a link to %s: %w", target, unix.ENOENT)}
+		return &fs.PathError{
+			Op: "open", Path: directory,
+			Err: fmt.Errorf("a link to %s: %w", target, unix.ENOENT),
+		}
 	}
 	return os.MkdirAll(directory, 0o755)
 }
@@ -146,7 +162,10 @@ func (w *writer) catchSignals(directory string) (die func()) {
 	return func() {
 		if s := caught.Load(); s != nil {
 			w.out.end(false)
-			report(errors.Join(append(w.errs, &fs.PathError{Op: "write", Path: directory, Err: jail.ErrStopped})...))
+			report(errors.Join(append(w.errs, &fs.PathError{
+				Op: "write", Path: directory,
+				Err: jail.ErrStopped,
+			})...))
 			signal.Reset(*s)
 			_ = unix.Kill(os.Getpid(), *s)
 			select {} // until it is delivered
@@ -158,7 +177,10 @@ func (w *writer) catchSignals(directory string) (die func()) {
 func (w *writer) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, last := range []error{unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO, jail.ErrStopped} {
+	for _, last := range []error{
+		unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EIO,
+		jail.ErrStopped,
+	} {
 		if errors.Is(err, last) && w.stopped.Swap(true) {
 			return // the other worker met the same
 		}
@@ -235,7 +257,8 @@ func (w *writer) copyTo(f *file, name string) error {
 			w.dropped[what] = append(w.dropped[what], f.base())
 		}
 	}
-	if w.nosuid && dropped == nil && hasPrivileges(src.(*os.File)) && !slices.Contains(w.ignored, f.base()) {
+	if w.nosuid && dropped == nil && hasPrivileges(src.(*os.File)) &&
+		!slices.Contains(w.ignored, f.base()) {
 		w.ignored = append(w.ignored, f.base())
 	}
 	return err
@@ -256,13 +279,15 @@ func (w *writer) makeLinks() {
 		if w.stopped.Load() {
 			return
 		}
-		if stat, err := w.root.Stat(link.Name); err == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if stat, err := w.root.Stat(link.Name); err == nil &&
+			stat.Mode&unix.S_IFMT == unix.S_IFDIR {
 			continue
 		}
 		err := w.root.Symlink(link.Target, link.Name)
 		switch {
 		case err == nil || errors.Is(err, fs.ErrExist):
-		case hasNoLinks(err): // nameFiles makes copies, and fails if EPERM has another cause
+		// nameFiles makes copies, and fails if EPERM has another cause
+		case hasNoLinks(err):
 			w.noLinks = true
 		default:
 			w.fail(err)
@@ -270,9 +295,11 @@ func (w *writer) makeLinks() {
 	}
 }
 
-// hasNoLinks reports whether a file system has no links, such as vfat: symlink(2), link(2).
+// hasNoLinks reports whether a file system has no links, such as vfat: symlink(2),
+// link(2).
 func hasNoLinks(err error) bool {
-	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS)
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) ||
+		errors.Is(err, unix.ENOSYS)
 }
 
 // nameFiles sees to it that each path leads to its file in the jail too. Where it doesn't
@@ -361,7 +388,8 @@ func (w *writer) writeCache(name string) {
 		w.fail(fmt.Errorf("write the list of libraries: %w", err))
 	}
 	w.out.line(path.Base(name), status, "")
-	w.written = append(w.written, jsonFile{Path: name, Status: strings.Trim(status, "[]")})
+	w.written = append(w.written,
+		jsonFile{Path: name, Status: strings.Trim(status, "[]")})
 }
 
 // readCache returns the entries that an ld.so.cache in the jail has. One that the dynamic
@@ -421,12 +449,14 @@ func unlisted(entries, others ldso.Cache) (more ldso.Cache) {
 	return more
 }
 
-// failUnlisted tells which libraries the dynamic linker won't find in the jail, because an
-// older ld.so.cache stays there.
+// failUnlisted tells which libraries the dynamic linker won't find in the jail, because
+// an older ld.so.cache stays there.
 func (w *writer) failUnlisted(kept, old ldso.Cache) {
 	for _, entry := range kept {
-		if !slices.Contains(old, entry) && !slices.Contains(w.system, path.Dir(entry.Path)) {
-			w.fail(fmt.Errorf("the jail's ld.so.cache, which -n keeps, doesn't list %s: do it without -n", entry.Path))
+		if !slices.Contains(old, entry) && !slices.Contains(w.system,
+			path.Dir(entry.Path)) {
+			w.fail(fmt.Errorf("the jail's ld.so.cache, which -n keeps, doesn't list "+
+				"%s: do it without -n", entry.Path))
 		}
 	}
 }

@@ -128,8 +128,8 @@ func (ch *Child) Release() {
 }
 
 // Abort ends a child that the parent fails to set up between Start and Release. It
-// returns the one error to report: err, or the reason why the child had ended before, from
-// which err followed. The child itself reports nothing.
+// returns the one error to report: err, or the reason why the child had ended before,
+// from which err followed. The child itself reports nothing.
 func (ch *Child) Abort(err error) error {
 	ch.job.Kill()
 	if _, waitErr := ch.job.Wait(); waitErr != nil {
@@ -191,7 +191,8 @@ func (ch *Child) crash() error {
 	switch text := string(trace[:max(n, 0)]); {
 	case strings.Contains(text, "failed to create new OS thread"):
 		return Failed("clone", "a thread of the child", unix.EAGAIN)
-	case strings.Contains(text, "out of memory"), strings.Contains(text, "cannot allocate"):
+	case strings.Contains(text, "out of memory"),
+		strings.Contains(text, "cannot allocate"):
 		return Failed("mmap", "memory of the child", unix.ENOMEM)
 	default: // a mistake of ours
 		fmt.Fprint(os.Stderr, text)

@@ -54,14 +54,18 @@ func TestFailed(t *testing.T) {
 	assert.EqualError(t, err, "mount proc on /proc: operation not permitted")
 	assert.ErrorIs(t, err, unix.EPERM)
 	assert.ErrorIs(t, err, fs.ErrPermission)
-	assert.EqualError(t, Failed("exec", "", unix.ENOENT), `exec "": no such file or directory`)
+	assert.EqualError(t, Failed("exec", "", unix.ENOENT),
+		`exec "": no such file or directory`)
 }
 
 func TestReport(t *testing.T) {
 	plain := func() *cause.Facts {
 		return &cause.Facts{Args: []string{"bin/step1-pid", "-p"}, UID: 1000}
 	}
-	own := []cause.Hint{{Operations: "join", Cause: cause.Cause{Text: "a hint of its own"}}}
+	own := []cause.Hint{{
+		Operations: "join",
+		Cause:      cause.Cause{Text: "a hint of its own"},
+	}}
 	for _, test := range []struct {
 		err  error
 		want string
@@ -70,15 +74,24 @@ func TestReport(t *testing.T) {
 		{cmdline.Status(1), ""},
 		{errGone, ""},
 		{Failed("chdir", "/", unix.ENOENT), "step: chdir /: no such file or directory\n"},
-		{Failed("chdir", "a\nb\x1b", unix.ENOENT), `step: chdir a\nb\x1b: no such file or directory` + "\n"},
-		{Failed("join", "/proc/1/ns/net", unix.EINVAL),
-			"step: join /proc/1/ns/net: invalid argument\n  a hint of its own\n"},
+		{
+			Failed("chdir", "a\nb\x1b", unix.ENOENT),
+			`step: chdir a\nb\x1b: no such file or directory` + "\n",
+		},
+		{
+			Failed("join", "/proc/1/ns/net", unix.EINVAL),
+			"step: join /proc/1/ns/net: invalid argument\n  a hint of its own\n",
+		},
 		{Failed("join", "x", errors.New("no errno")), "step: join x: no errno\n"},
 		{cmdline.Usagef("no such option: -z"), "step: no such option: -z\n" +
 			"  usage: step [options] [cmd [arg...]]\n  see: bin/step1-pid --help\n"},
-		{Failed("clone", "CLONE_NEWPID", unix.EPERM),
-			"step: clone CLONE_NEWPID: operation not permitted\n  be root: sudo bin/step1-pid -p\n" +
-				"  or root in a user namespace: unshare --user --map-root-user bin/step1-pid -p\n"},
+		{
+			Failed("clone", "CLONE_NEWPID", unix.EPERM),
+			"step: clone CLONE_NEWPID: operation not permitted\n  be root: sudo " +
+				"bin/step1-pid -p\n" +
+				"  or root in a user namespace: unshare --user --map-root-user " +
+				"bin/step1-pid -p\n",
+		},
 	} {
 		var b bytes.Buffer
 		report(&b, "step", test.err, own, plain)
@@ -109,7 +122,10 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET", "1")
 	t.Setenv("HOME", "/home/me")
 	env := environment("step1-pid")
-	want := []string{"PATH=" + cmdline.Path, "HOME=/root", "PS1=step1-pid# ", "TERM=vt100"}
+	want := []string{
+		"PATH=" + cmdline.Path, "HOME=/root",
+		"PS1=step1-pid# ", "TERM=vt100",
+	}
 	if os.Getuid() != 0 {
 		want[1], want[2] = "HOME=/home/me", "PS1=step1-pid$ "
 	}

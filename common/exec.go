@@ -24,7 +24,8 @@ import (
 func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
-		fmt.Fprintf(os.Stderr, "%s: all set up, but there is no command to execute, as sh\n",
+		fmt.Fprintf(os.Stderr,
+			"%s: all set up, but there is no command to execute, as sh\n",
 			c.App.Name)
 		return nil
 	}
@@ -35,7 +36,8 @@ func Exec(c *cli.Context) error {
 	}
 	// The command dies with the parent, unless it changes its credentials (prctl(2)). If
 	// the parent has died before this call, the socket shows it.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0,
+		0); err != nil {
 		return Failed("prctl", "PR_SET_PDEATHSIG", err)
 	}
 	if closed(socket()) {

@@ -29,8 +29,9 @@ type Hint = cause.Hint
 // --verbose, and prints an error, once, with a hint on the fix. A program's own hints
 // come before those of package cause.
 func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
-	// A reader of the output that has gone away is no reason to end: write(2) fails.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	// A reader of the output that has gone away is no reason to end: write(2) fails. Exec
+	// gives the command the default action again. signal.Notify would start a thread.
+	signal.Ignore(unix.SIGPIPE)
 	if isChild() {
 		becomeChild(app.Name)
 	} else {
@@ -39,8 +40,10 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	var jail string
 	var root cause.Root
 	app.UsageText = "[options] [cmd [arg...]]"
-	app.Flags = append([]cli.Flag{&cli.BoolFlag{Name: "v", Aliases: []string{"verbose"},
-		Usage: "say what parent and child do"}}, app.Flags...)
+	app.Flags = append([]cli.Flag{&cli.BoolFlag{
+		Name: "v", Aliases: []string{"verbose"},
+		Usage: "say what parent and child do",
+	}}, app.Flags...)
 	cmdline.Configure(app)
 	app.Action = func(c *cli.Context) error {
 		jail = c.String("chroot")

@@ -38,7 +38,7 @@ func CreateQueue(name string, messages, size int) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := linux.UnlinkQueue(name); err != nil && err != unix.ENOENT {
+	if err := linux.UnlinkQueue(name); err != nil && !errors.Is(err, unix.ENOENT) {
 		unix.Close(q.lock)
 		return nil, Failed("mq_unlink", name, err)
 	}

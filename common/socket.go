@@ -55,8 +55,10 @@ func inherited() inheritance {
 		return inheritance{socket: -1, stderr: -1, ipc: -1}
 	}
 	number := func(word string) int { n, _ := strconv.Atoi(word); return n }
-	i := inheritance{socket: number(words[0]), stderr: number(words[1]),
-		ipc: number(words[2]), inode: uint64(number(words[3]))}
+	i := inheritance{
+		socket: number(words[0]), stderr: number(words[1]),
+		ipc: number(words[2]), inode: uint64(number(words[3])),
+	}
 	if len(words) > 4 {
 		i.queue = words[4]
 	}

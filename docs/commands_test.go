@@ -45,7 +45,8 @@ func TestCommands(t *testing.T) {
 				}
 				typed++
 				assert.True(t, known[name] || known[filepath.Base(path)],
-					"%s:%d types %s, which the doctor doesn't look for", file, step.At, name)
+					"%s:%d types %s, which the doctor doesn't look for",
+					file, step.At, name)
 			}
 		}
 	}
@@ -75,7 +76,8 @@ func programs(t *testing.T, packages map[string]string) map[string]bool {
 	for _, name := range packages {
 		list = append(list, name)
 	}
-	all, err := exec.Command("dpkg-query", "-W", "-f", "${Package} ${Essential} ${Priority}\n").Output()
+	all, err := exec.Command("dpkg-query", "-W", "-f",
+		"${Package} ${Essential} ${Priority}\n").Output()
 	require.NoError(t, err)
 	for line := range strings.Lines(string(all)) {
 		fields := strings.Fields(line)

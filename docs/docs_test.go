@@ -31,21 +31,22 @@ func pages(t *testing.T) map[string][]byte {
 func TestLinks(t *testing.T) {
 	for name, page := range pages(t) {
 		document := goldmark.DefaultParser().Parse(text.NewReader(page))
-		require.NoError(t, ast.Walk(document, func(n ast.Node, enter bool) (ast.WalkStatus, error) {
-			var to string
-			switch n := n.(type) {
-			case *ast.Link:
-				to = string(n.Destination)
-			case *ast.Image:
-				to = string(n.Destination)
-				_, err := FS.Open(to)
-				assert.NoError(t, err, "docs/%s: a picture that isn't embedded", name)
-			}
-			if u, err := url.Parse(to); err != nil || u.Scheme == "" && u.Path != "" {
-				_, err := os.Stat(u.Path)
-				assert.NoError(t, err, "docs/%s", name)
-			}
-			return ast.WalkContinue, nil
-		}))
+		require.NoError(t, ast.Walk(document,
+			func(n ast.Node, enter bool) (ast.WalkStatus, error) {
+				var to string
+				switch n := n.(type) {
+				case *ast.Link:
+					to = string(n.Destination)
+				case *ast.Image:
+					to = string(n.Destination)
+					_, err := FS.Open(to)
+					assert.NoError(t, err, "docs/%s: a picture that isn't embedded", name)
+				}
+				if u, err := url.Parse(to); err != nil || u.Scheme == "" && u.Path != "" {
+					_, err := os.Stat(u.Path)
+					assert.NoError(t, err, "docs/%s", name)
+				}
+				return ast.WalkContinue, nil
+			}))
 	}
 }

@@ -25,24 +25,31 @@ func TestTroubleshooting(t *testing.T) {
 	has := func(t *testing.T, said []phrase) {
 		require.NotEmpty(t, said)
 		for _, p := range said {
-			assert.True(t, strings.Contains(page, p.text), "docs/troubleshooting.md has no %q, of %s", p.text, p.at)
+			assert.True(t, strings.Contains(page, p.text),
+				"docs/troubleshooting.md has no %q, of %s", p.text, p.at)
 		}
 	}
 	t.Run("hints", func(t *testing.T) {
 		for _, file := range []string{"container", "exec", "hints"} {
 			has(t, phrases(t, "../internal/cause/"+file+".go", isCause))
 		}
-		has(t, phrases(t, "../binlibdepcp/main.go", func(n ast.Node) bool { return isFunc(n, "hint") }))
+		has(t, phrases(t, "../binlibdepcp/main.go",
+			func(n ast.Node) bool { return isFunc(n, "hint") }))
 		has(t, phrases(t, "../workshop/doctor/explain.go", isText))
 	})
 	t.Run("operations", func(t *testing.T) {
 		var all []phrase
-		for _, dir := range []string{"common", "internal/job", "internal/linux", "step*"} {
+		for _, dir := range []string{
+			"common", "internal/job",
+			"internal/linux", "step*",
+		} {
 			all = append(all, operations(t, "../"+dir+"/*.go")...)
 		}
 		require.NotEmpty(t, all)
-		for _, op := range append(all, phrase{"mkdir", "os.MkdirAll in step6-chroot/main.go"}) {
-			assert.True(t, strings.Contains(page, "`"+op.text+" "), "docs/troubleshooting.md has no `%s OBJECT...`, of %s", op.text, op.at)
+		for _, op := range append(all,
+			phrase{"mkdir", "os.MkdirAll in step6-chroot/main.go"}) {
+			assert.True(t, strings.Contains(page, "`"+op.text+" "),
+				"docs/troubleshooting.md has no `%s OBJECT...`, of %s", op.text, op.at)
 		}
 	})
 	t.Run("errors", func(t *testing.T) {
@@ -55,7 +62,8 @@ func TestTroubleshooting(t *testing.T) {
 				}
 			}
 		}
-		all(isError, "common/*.go", "internal/cmdline/*.go", "step*/main.go", "binlibdepcp/*.go")
+		all(isError, "common/*.go", "internal/cmdline/*.go", "step*/main.go",
+			"binlibdepcp/*.go")
 		// Below them are errors of single bytes in a damaged file, which have one entry.
 		all(isErrorVariable, "binlibdepcp/ldso/*.go", "binlibdepcp/jail/*.go")
 	})
@@ -66,7 +74,8 @@ type phrase struct{ text, at string }
 
 // varies is what has no fixed text on the screen: verbs of package fmt, the names that
 // hints are made of, an end of line.
-var varies = regexp.MustCompile(`%[.0-9]*[a-z]|OBJECT|PROGRAM|SELF|SUDO|JAIL|FILL|EMULATOR|WSL|FILES|\n`)
+var varies = regexp.MustCompile(
+	`%[.0-9]*[a-z]|OBJECT|PROGRAM|SELF|SUDO|JAIL|FILL|EMULATOR|WSL|FILES|\n`)
 
 // phrases returns the fixed parts, of two words or more, of the texts in the parts of a
 // Go file that are wanted.
@@ -90,8 +99,10 @@ func phrases(t *testing.T, file string, wanted func(ast.Node) bool) (found []phr
 			require.NoError(t, err)
 			for _, part := range varies.Split(text, -1) {
 				words := strings.Fields(part)
-				if len(words) > 1 && strings.ContainsAny(part, "abcdefghijklmnopqrstuvwxyz") {
-					found = append(found, phrase{strings.Trim(strings.Join(words, " "), `"()`), fset.Position(literal.Pos()).String()})
+				if len(words) > 1 && strings.ContainsAny(part,
+					"abcdefghijklmnopqrstuvwxyz") {
+					found = append(found, phrase{strings.Trim(strings.Join(words, " "),
+						`"()`), fset.Position(literal.Pos()).String()})
 				}
 			}
 			return true
@@ -180,12 +191,14 @@ func operations(t *testing.T, pattern string) (found []phrase) {
 				return false
 			}
 			call, ok := n.(*ast.CallExpr)
-			if !ok || !isCall(call, "common", "Failed") && !isCall(call, "linux", "Failed") {
+			if !ok || !isCall(call, "common", "Failed") &&
+				!isCall(call, "linux", "Failed") {
 				return true
 			}
 			at := fset.Position(call.Pos()).String()
 			literal, ok := call.Args[0].(*ast.BasicLit)
-			if assert.True(t, ok, "%s: an operation that isn't a constant can't be looked for", at) {
+			if assert.True(t, ok,
+				"%s: an operation that isn't a constant can't be looked for", at) {
 				text, err := strconv.Unquote(literal.Value)
 				require.NoError(t, err)
 				found = append(found, phrase{text, at})

@@ -18,8 +18,8 @@ import (
 	"nsteps/internal/steptest"
 )
 
-// overlay returns a file for go build -overlay, by which the module has a step more, below
-// beyond: a directory, and an entry in the list.
+// overlay returns a file for go build -overlay, by which the module has a step more,
+// below beyond: a directory, and an entry in the list.
 func overlay(t *testing.T) string {
 	t.Helper()
 	module, err := filepath.Abs("..")
@@ -30,20 +30,24 @@ func overlay(t *testing.T) string {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
 		replace[filepath.Join(module, name)] = file
 	}
-	edit := func(name, old, new string) string {
+	edit := func(name, before, after string) string {
 		text, err := os.ReadFile(filepath.Join(module, name))
 		require.NoError(t, err)
-		require.Contains(t, string(text), old)
-		return strings.ReplaceAll(string(text), old, new)
+		require.Contains(t, string(text), before)
+		return strings.ReplaceAll(string(text), before, after)
 	}
 	const last = `"step5-ipc", "6-chroot"},`
 	put("steps.go", edit("steps.go", last, last+`
 	{7, "user", "step7-user", "beyond/step7-user", "step4-net", "7-user"},`))
-	put("sources.go", edit("sources.go", "step*/main.go\n", "step*/main.go beyond/*/main.go\n"))
-	put("beyond/step7-user/main.go", edit("step4-net/main.go", "step4-net", "step7-user")+"\n// imaginary\n")
+	put("sources.go", edit("sources.go", "step*/main.go\n",
+		"step*/main.go beyond/*/main.go\n"))
+	put("beyond/step7-user/main.go", edit("step4-net/main.go", "step4-net",
+		"step7-user")+"\n// imaginary\n")
 	const source = "beyond/step7-user/main.go"
-	text, _ := exec.Command("diff", "-u", "--label", "step4-net/main.go", "--label", source,
-		"../step4-net/main.go", replace[filepath.Join(module, source)]).Output() // status 1: they differ
+	text, _ := exec.Command("diff", "-u", "--label", "step4-net/main.go",
+		"--label", source,
+		// status 1: they differ
+		"../step4-net/main.go", replace[filepath.Join(module, source)]).Output()
 	put("docs/diff/step7-user.diff", string(text))
 	text, err = json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
@@ -59,7 +63,8 @@ func TestImaginaryStep(t *testing.T) {
 	_, err := fs.Stat(nsteps.Sources, "beyond")
 	require.ErrorIs(t, err, fs.ErrNotExist, "take a number that is free")
 	overlay, bin := overlay(t), t.TempDir()
-	build := exec.Command("go", "build", "-overlay", overlay, "-tags", "urfave_cli_no_docs", "-o", bin, "./workshop",
+	build := exec.Command("go", "build", "-overlay", overlay, "-tags",
+		"urfave_cli_no_docs", "-o", bin, "./workshop",
 		"./beyond/step7-user")
 	build.Dir = ".."
 	out, err := build.CombinedOutput()
@@ -67,7 +72,8 @@ func TestImaginaryStep(t *testing.T) {
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
 	stdout, _, _ := workshop(t, "/", "diff", "user")
-	assert.True(t, strings.HasPrefix(stdout, "--- step4-net/main.go\n+++ beyond/step7-user/main.go\n"), stdout)
+	assert.True(t, strings.HasPrefix(stdout,
+		"--- step4-net/main.go\n+++ beyond/step7-user/main.go\n"), stdout)
 	assert.Contains(t, stdout, "\n+// imaginary\n")
 	stdout, _, _ = workshop(t, "/", "doctor")
 	assert.Regexp(t, `(?m)^step7-user +can$`, stdout)
@@ -76,7 +82,8 @@ func TestImaginaryStep(t *testing.T) {
 	assert.Regexp(t, `^process \d+, sh, started by step7-user `, stdout)
 	_, stderr, status := workshop(t, "/", "verify", "7")
 	assert.Equal(t, 125, status)
-	assert.Contains(t, stderr, "workshop: no exercise for step7-user\n", "it needs a goal")
+	assert.Contains(t, stderr, "workshop: no exercise for step7-user\n",
+		"it needs a goal")
 	stdout, _, _ = workshop(t, "/", "ns", "--json")
 	assert.Contains(t, stdout, `"inside":1,"command":"sh"`)
 	stdout, _, _ = workshop(t, "/", "cleanup")
@@ -84,19 +91,25 @@ func TestImaginaryStep(t *testing.T) {
 	r.stop()
 
 	r = enter(t, "/", "step7-user")
-	r.types("sleep 1000 >/dev/null </dev/null 2>&1 & echo $! >" + filepath.Join(bin, "pid"))
+	r.types("sleep 1000 >/dev/null </dev/null 2>&1 & echo $! >" +
+		filepath.Join(bin, "pid"))
 	r.stop()
 	pid, err := os.ReadFile(filepath.Join(bin, "pid"))
 	require.NoError(t, err)
 	stdout, _, _ = workshop(t, "/", "cleanup")
-	assert.Regexp(t, `left: process \d+, sleep: it has outlived its step7-user; to end it: kill \d+`, stdout)
+	assert.Regexp(t,
+		`left: process \d+, sleep: it has outlived its step7-user; to end it: kill \d+`,
+		stdout)
 	require.NoError(t, exec.Command("kill", strings.TrimSpace(string(pid))).Run())
 
-	neighbours := exec.Command("go", "test", "-count=1", "-overlay", overlay, "-run", "TestNeighbours", "./internal/steptest")
+	neighbours := exec.Command("go", "test", "-count=1", "-overlay", overlay, "-run",
+		"TestNeighbours", "./internal/steptest")
 	neighbours.Dir = ".."
 	// It reads sources only, and must not take this host for its own.
-	neighbours.Env = append(os.Environ(), "NSTEPS_TEST_HOST=", "NSTEPS_TEST_REFUSED=it needs none")
+	neighbours.Env = append(os.Environ(), "NSTEPS_TEST_HOST=",
+		"NSTEPS_TEST_REFUSED=it needs none")
 	out, err = neighbours.CombinedOutput()
 	assert.Error(t, err)
-	assert.Contains(t, string(out), "TestNeighbours/step7-user", "it has no limit yet: %s", out)
+	assert.Contains(t, string(out), "TestNeighbours/step7-user",
+		"it has no limit yet: %s", out)
 }

@@ -56,8 +56,10 @@ func main() {
 	}
 	app.Action = func(c *cli.Context) error {
 		if c.Args().Present() {
-			return &cmdline.UsageError{Err: fmt.Errorf("no such command: %s; there are %s",
-				c.Args().First(), names(app.Commands))}
+			return &cmdline.UsageError{
+				Err: fmt.Errorf("no such command: %s; there are %s",
+					c.Args().First(), names(app.Commands)),
+			}
 		}
 		return cli.ShowAppHelp(c)
 	}

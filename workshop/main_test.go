@@ -35,7 +35,8 @@ func start(t *testing.T, step ...string) int {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	defer r.Close()
-	cmd := exec.Command(steptest.Bin(step[0]), append(step[1:], "sh", "-c", "echo ready; read line")...)
+	cmd := exec.Command(steptest.Bin(step[0]), append(step[1:], "sh", "-c",
+		"echo ready; read line")...)
 	cmd.Stdout = w
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
@@ -48,7 +49,8 @@ func start(t *testing.T, step ...string) int {
 	line := make([]byte, 6)
 	_, err = r.Read(line)
 	require.NoError(t, err)
-	children, err := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(cmd.Process.Pid)).Output()
+	children, err := exec.Command("ps", "-o", "pid=", "--ppid",
+		strconv.Itoa(cmd.Process.Pid)).Output()
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
 	require.NoError(t, err)
@@ -69,7 +71,8 @@ func inode(t *testing.T, pid int, kind string) uint64 {
 func TestNsJSON(t *testing.T) {
 	steptest.NeedsHost(t)
 	pid, self := start(t, "step4-net", "-pmnu", "box"), os.Getpid()
-	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--json", "--tree", strconv.Itoa(self), strconv.Itoa(pid)).Output()
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--json", "--tree",
+		strconv.Itoa(self), strconv.Itoa(pid)).Output()
 	require.NoError(t, err)
 	var got struct {
 		Processes []struct {
@@ -91,7 +94,10 @@ func TestNsJSON(t *testing.T) {
 	assert.Equal(t, pid, got.Processes[1].PID)
 	assert.Equal(t, 1, got.Processes[1].Inside)
 	assert.Equal(t, "sh", got.Processes[1].Command)
-	for _, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
+	for _, kind := range []string{
+		"pid", "mnt", "uts", "net", "ipc", "user",
+		"cgroup", "time",
+	} {
 		mine, its := got.Processes[0].Namespaces[kind], got.Processes[1].Namespaces[kind]
 		assert.Equal(t, inode(t, self, kind), mine, kind)
 		assert.Equal(t, inode(t, pid, kind), its, kind)
@@ -110,7 +116,8 @@ func TestNsJSON(t *testing.T) {
 			found++
 			assert.Equal(t, []int{self, pid}, ns.PIDs)
 			require.NotNil(t, ns.OwnerUID)
-			assert.Zero(t, *ns.OwnerUID) // root, or who is root in the user namespace of the tests
+			// root, or who is root in the user namespace of the tests
+			assert.Zero(t, *ns.OwnerUID)
 		}
 	}
 	assert.Equal(t, 2, found)
@@ -120,12 +127,15 @@ func TestNsJSON(t *testing.T) {
 func TestNsTreeOfOne(t *testing.T) {
 	steptest.NeedsHost(t)
 	pid := start(t, "step1-pid", "-p")
-	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree", strconv.Itoa(pid)).Output()
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree",
+		strconv.Itoa(pid)).Output()
 	require.NoError(t, err)
 	user := inode(t, pid, "user")
-	assert.Contains(t, string(out), fmt.Sprintf("pid:[%d] owned by user %d\n   └─ %d sh, PID 1 inside\n",
-		inode(t, pid, "pid"), user, pid))
-	assert.Regexp(t, fmt.Sprintf(`(?m)^pid:\[%d\]`, inode(t, os.Getpid(), "pid")), string(out))
+	assert.Contains(t, string(out),
+		fmt.Sprintf("pid:[%d] owned by user %d\n   └─ %d sh, PID 1 inside\n",
+			inode(t, pid, "pid"), user, pid))
+	assert.Regexp(t, fmt.Sprintf(`(?m)^pid:\[%d\]`,
+		inode(t, os.Getpid(), "pid")), string(out))
 }
 
 // A USER namespace below this one has it as its parent.
@@ -140,11 +150,13 @@ func TestNsTreeOfUser(t *testing.T) {
 		stdin.Close()
 		_ = cmd.Wait()
 	}()
-	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree", strconv.Itoa(os.Getpid()),
+	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree",
+		strconv.Itoa(os.Getpid()),
 		strconv.Itoa(cmd.Process.Pid)).Output()
 	require.NoError(t, err)
 	_, users, _ := strings.Cut(string(out), "USER namespaces\n")
-	assert.Regexp(t, fmt.Sprintf(`(?m)^user:\[%d\] owned by uid 0$`, inode(t, os.Getpid(), "user")), users)
+	assert.Regexp(t, fmt.Sprintf(`(?m)^user:\[%d\] owned by uid 0$`,
+		inode(t, os.Getpid(), "user")), users)
 	assert.Regexp(t, fmt.Sprintf(`└─ user:\[%d\] owned by uid 0\n   └─ %d cat\n$`,
 		inode(t, cmd.Process.Pid, "user"), cmd.Process.Pid), users)
 }
@@ -188,7 +200,10 @@ func widest(text string) (columns int) {
 // Whatever the width, nothing is broken by the terminal, and nothing is lost.
 func TestNsNarrow(t *testing.T) {
 	steptest.NeedsHost(t)
-	pids := []string{strconv.Itoa(os.Getpid()), strconv.Itoa(start(t, "step1-pid", "-p")), strconv.Itoa(start(t, "step3-uts", "-pu", "box"))}
+	pids := []string{
+		strconv.Itoa(os.Getpid()), strconv.Itoa(start(t, "step1-pid", "-p")),
+		strconv.Itoa(start(t, "step3-uts", "-pu", "box")),
+	}
 	for _, columns := range []int{20, 21, 40, 80, 200} {
 		for _, option := range []string{"--tree", ""} {
 			args := []string{"ns", option}
@@ -242,7 +257,8 @@ func TestDiffWidth(t *testing.T) {
 	} {
 		text, status := shown(t, test.columns, test.args...)
 		assert.Zero(t, status)
-		assert.Equal(t, test.sides, strings.Contains(text, "│"), "%v in %d", test.args, test.columns)
+		assert.Equal(t, test.sides, strings.Contains(text, "│"), "%v in %d",
+			test.args, test.columns)
 		if test.sides {
 			assert.LessOrEqual(t, widest(text), test.columns)
 		}
@@ -254,7 +270,8 @@ func TestDiffWidth(t *testing.T) {
 func TestNsWatch(t *testing.T) {
 	steptest.NeedsHost(t)
 	self := strconv.Itoa(os.Getpid())
-	cmd := exec.Command("sh", "-c", `read line; exec "$0" -u box sh -c 'read line'`, steptest.Bin("step3-uts"))
+	cmd := exec.Command("sh", "-c", `read line; exec "$0" -u box sh -c 'read line'`,
+		steptest.Bin("step3-uts"))
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -271,7 +288,8 @@ func TestNsWatch(t *testing.T) {
 	s.Type(steptest.CtrlC)
 	assert.Zero(t, s.Wait())
 	text := s.All()
-	assert.Equal(t, 2, strings.Count(text, "\x1b[H\x1b[2J"), "drawn once for each change: %q", text)
+	assert.Equal(t, 2, strings.Count(text, "\x1b[H\x1b[2J"),
+		"drawn once for each change: %q", text)
 	assert.NotContains(t, text, "\x1b[?") // no mode is set that would have to be reset
 	assert.Equal(t, before, s.Settings())
 }
@@ -284,7 +302,8 @@ func TestNsWatchPlain(t *testing.T) {
 	stdin, err := sleep.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, sleep.Start())
-	cmd := exec.Command(steptest.Bin("workshop"), "ns", "--watch", strconv.Itoa(sleep.Process.Pid))
+	cmd := exec.Command(steptest.Bin("workshop"), "ns", "--watch",
+		strconv.Itoa(sleep.Process.Pid))
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -301,7 +320,8 @@ func TestNsWatchPlain(t *testing.T) {
 	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	assert.Equal(t, 1, strings.Count(text, "pid  "), text)
 	// It may be looked at between its end and the Wait above.
-	assert.Regexp(t, fmt.Sprintf("\nworkshop: look at process %d: (no such process|it has ended, .*)\n", sleep.Process.Pid), text)
+	assert.Regexp(t, fmt.Sprintf("\nworkshop: look at process %d: (no such process|it "+
+		"has ended, .*)\n", sleep.Process.Pid), text)
 	assert.NotContains(t, text, "\x1b")
 }
 

@@ -38,7 +38,8 @@ type room struct {
 func enter(t *testing.T, dir string, words ...string) *room {
 	t.Helper()
 	const loop = `echo ready; while read -r line; do eval "$line"; echo "done $?"; done`
-	r := &room{t: t, cmd: exec.Command(words[0], append(words[1:], "/bin/sh", "-c", loop)...)}
+	r := &room{t: t, cmd: exec.Command(words[0], append(words[1:], "/bin/sh",
+		"-c", loop)...)}
 	r.cmd.Dir, r.cmd.Stderr = dir, os.Stderr
 	stdin, err := r.cmd.StdinPipe()
 	require.NoError(t, err)
@@ -58,7 +59,10 @@ func enter(t *testing.T, dir string, words ...string) *room {
 	r.await("ready")
 	all, _, err := procs.Read()
 	require.NoError(t, err)
-	r.pid = all.Newest(func(p linux.Process) bool { return p.Command == "sh" && all.Below(p.PID, r.cmd.Process.Pid) })
+	r.pid = all.Newest(func(p linux.Process) bool {
+		return p.Command == "sh" &&
+			all.Below(p.PID, r.cmd.Process.Pid)
+	})
 	if r.pid == 0 {
 		r.pid = r.cmd.Process.Pid // it is no step
 	}
@@ -87,7 +91,9 @@ func (r *room) types(line string) {
 }
 
 // workshop runs the program in a directory, not on a terminal.
-func workshop(t *testing.T, dir string, args ...string) (stdout, stderr string, status int) {
+func workshop(t *testing.T, dir string, args ...string) (stdout,
+	stderr string, status int,
+) {
 	t.Helper()
 	var out, errors strings.Builder
 	cmd := exec.Command("workshop", args...)
@@ -114,7 +120,8 @@ var (
 func jailDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	out, err := exec.Command("binlibdepcp", "-q", "/bin/sh", filepath.Join(dir, "jail")).CombinedOutput()
+	out, err := exec.Command("binlibdepcp", "-q", "/bin/sh",
+		filepath.Join(dir, "jail")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return dir
 }
@@ -174,8 +181,11 @@ func TestVerifyHints(t *testing.T) {
 // steady replaces what is another number each time.
 func steady(text string) string {
 	text = regexp.MustCompile(`:\[[0-9]+\]`).ReplaceAllString(text, ":[INODE]")
-	text = regexp.MustCompile(`\b(process|verify -H [1-6]|started by \S+) \(?[0-9]+\)?`).ReplaceAllString(text, "$1 PID")
-	return regexp.MustCompile(`(?m)^(  mounts:   )[0-9]+`).ReplaceAllString(text, "${1}COUNT")
+	text = regexp.MustCompile(
+		`\b(process|verify -H [1-6]|started by \S+) \(?[0-9]+\)?`).ReplaceAllString(text,
+		"$1 PID")
+	return regexp.MustCompile(`(?m)^(  mounts:   )[0-9]+`).ReplaceAllString(
+		text, "${1}COUNT")
 }
 
 // All of what a person reads, once with everything and once with nothing.
@@ -232,27 +242,73 @@ func TestVerifyFacts(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"another's child", "1", "step1-pid -p", "sleep 1000 & sleep 1000 & ", 0, `inside:   PID 1, with 2 others`},
-		{"no proc", "2", "unshare -pmf", "", 1, `✗ a /proc that is of its own PID namespace: it is the host's`},
-		{"a new proc", "2", "unshare -pmf", "mount -t proc proc /proc", 1, `✓ a /proc that`},
-		{"no proc at all", "2", "step2-mnt -pm", "umount /proc; umount -l /proc; mount -t tmpfs none /proc", 1,
-			`✗ a /proc that is of its own PID namespace: there is none`},
-		{"an added mount that is a bind", "2", "step2-mnt -pm", "mount --bind /etc /mnt", 0, `/mnt \(\w+\)`},
-		{"a leak", "2", "unshare -pmf --mount-proc --propagation unchanged", "", 1,
-			`✗ no mount in a peer group with one of the host's: /`},
-		{"a leak stopped", "2", "unshare -pmf --mount-proc --propagation unchanged",
-			"mount --make-rprivate /; mount -t tmpfs none /mnt", 0, `✓ no mount in a peer group`},
-		{"a slave", "2", "unshare -pmf --mount-proc --propagation slave", "mount -t tmpfs none /mnt", 0, `met`},
-		{"the host's name", "3", "unshare -u", "", 1, `✗ a hostname that isn't the host's`},
+		{
+			"another's child", "1", "step1-pid -p", "sleep 1000 & sleep 1000 & ", 0,
+			`inside:   PID 1, with 2 others`,
+		},
+		{
+			"no proc", "2", "unshare -pmf", "", 1,
+			`✗ a /proc that is of its own PID namespace: it is the host's`,
+		},
+		{
+			"a new proc", "2", "unshare -pmf", "mount -t proc proc /proc", 1,
+			`✓ a /proc that`,
+		},
+		{
+			"no proc at all", "2", "step2-mnt -pm",
+			"umount /proc; umount -l /proc; mount -t tmpfs none /proc", 1,
+			`✗ a /proc that is of its own PID namespace: there is none`,
+		},
+		{
+			"an added mount that is a bind", "2", "step2-mnt -pm",
+			"mount --bind /etc /mnt",
+			0, `/mnt \(\w+\)`,
+		},
+		{
+			"a leak", "2", "unshare -pmf --mount-proc --propagation unchanged", "", 1,
+			`✗ no mount in a peer group with one of the host's: /`,
+		},
+		{
+			"a leak stopped", "2", "unshare -pmf --mount-proc --propagation unchanged",
+			"mount --make-rprivate /; mount -t tmpfs none /mnt", 0,
+			`✓ no mount in a peer group`,
+		},
+		{
+			"a slave", "2", "unshare -pmf --mount-proc --propagation slave",
+			"mount -t tmpfs none /mnt", 0, `met`,
+		},
+		{
+			"the host's name", "3", "unshare -u", "", 1,
+			`✗ a hostname that isn't the host's`,
+		},
 		{"a strange name", "3", "step3-uts -u a\x1b[1mb", "", 0, `hostname: a\\x1b\[1mb`},
-		{"two links", "4", "step4-net -n", "ip link add name left type veth peer name right; ip link set left up", 1,
-			`links:    lo down, (left up, right down|right down, left up)`},
-		{"System V", "5", "step5-ipc -i yes", "ipcmk -Q; ipcmk -Q", 0, `queues:   2 of System V`},
-		{"POSIX", "5", "step5-ipc -mi yes", "mount -t mqueue none /mnt; touch /mnt/one", 0, `queues:   POSIX /one`},
+		{
+			"two links", "4", "step4-net -n",
+			"ip link add name left type veth peer name right; ip link set left up", 1,
+			`links:    lo down, (left up, right down|right down, left up)`,
+		},
+		{
+			"System V", "5", "step5-ipc -i yes", "ipcmk -Q; ipcmk -Q", 0,
+			`queues:   2 of System V`,
+		},
+		{
+			"POSIX", "5", "step5-ipc -mi yes",
+			"mount -t mqueue none /mnt; touch /mnt/one",
+			0, `queues:   POSIX /one`,
+		},
 		{"the host's queues", "5", "step5-ipc", "", 1, `queues:   the host's`},
-		{"half a container", "6", "step6-chroot -pmc jail", "", 1, `of its own: not uts net ipc`},
-		{"no jail", "6", "step6-chroot -pmnu box -i yes", "", 1, `✗ a root directory that isn't the host's`},
-		{"a jail without proc", "6", "step6-chroot -pnu box -i yes -c jail", "", 1, `✗ a /proc that .*: there is none`},
+		{
+			"half a container", "6", "step6-chroot -pmc jail", "", 1,
+			`of its own: not uts net ipc`,
+		},
+		{
+			"no jail", "6", "step6-chroot -pmnu box -i yes", "", 1,
+			`✗ a root directory that isn't the host's`,
+		},
+		{
+			"a jail without proc", "6", "step6-chroot -pnu box -i yes -c jail", "", 1,
+			`✗ a /proc that .*: there is none`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			steptest.NeedsHost(t)
@@ -284,13 +340,17 @@ func TestVerifyWho(t *testing.T) {
 	}
 	text, status := verified(t, "/", "-H", "1", strconv.Itoa(sleep))
 	assert.Equal(t, 1, status)
-	assert.Regexp(t, fmt.Sprintf(`^process %d, sleep, started by step1-pid \(%d\)\n`, sleep, all[r.pid].Parent), text)
+	assert.Regexp(t, fmt.Sprintf(`^process %d, sleep, started by step1-pid \(%d\)\n`,
+		sleep, all[r.pid].Parent), text)
 	assert.Regexp(t, `(?m)^  ✗ PID 1 of that namespace: it is PID [0-9]+$`, text)
-	assert.Contains(t, text, fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
+	assert.Contains(t, text,
+		fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
 	text, status = verified(t, "/", "-H", "1", strconv.Itoa(all[r.pid].Parent))
 	assert.Equal(t, 1, status)
-	assert.Contains(t, text, fmt.Sprintf("\n  hint: This is the parent, which stays outside. Its child is process %d.\n", r.pid))
-	assert.Contains(t, text, fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
+	assert.Contains(t, text, fmt.Sprintf("\n  hint: This is the parent, which stays "+
+		"outside. Its child is process %d.\n", r.pid))
+	assert.Contains(t, text,
+		fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
 }
 
 func TestVerifyJSON(t *testing.T) {
@@ -346,12 +406,13 @@ func TestVerifyJSON(t *testing.T) {
 	r.types("ip link set lo up")
 	text, status = verified(t, "/", "--json", "4", strconv.Itoa(r.pid))
 	assert.Zero(t, status)
-	assert.True(t, strings.HasPrefix(text, `{"step":"step4-net","result":"met","checks":[`), text)
+	assert.True(t, strings.HasPrefix(text,
+		`{"step":"step4-net","result":"met","checks":[`), text)
 	assert.NotContains(t, text, `"hint"`)
 }
 
-// Whatever a process calls itself, its hostname and its mount points: a terminal obeys none
-// of it, in a table or in JSON.
+// Whatever a process calls itself, its hostname and its mount points: a terminal obeys
+// none of it, in a table or in JSON.
 func TestHostileNames(t *testing.T) {
 	steptest.NeedsHost(t)
 	const hostile = "a\x1b[1m\u009b\x7f\u202eb" // CSI as two bytes and as one, DEL, RLO
@@ -360,12 +421,16 @@ func TestHostileNames(t *testing.T) {
 	r := enter(t, dir, "step3-uts", "-mu", hostile)
 	r.types(`printf 'a\302\233\177\342\200\256b' >/proc/self/comm; mount -t tmpfs none a*`)
 	pid := strconv.Itoa(r.pid)
-	for _, command := range []string{"verify 3", "verify --json 3", "verify -H 2", "verify --json -H 2", "ns", "ns --json", "ns --tree",
-		"ns --tree --json"} {
+	for _, command := range []string{
+		"verify 3", "verify --json 3", "verify -H 2",
+		"verify --json -H 2", "ns", "ns --json", "ns --tree",
+		"ns --tree --json",
+	} {
 		stdout, _, _ := workshop(t, "/", append(strings.Fields(command), pid)...)
 		require.NotEmpty(t, stdout, command)
 		for line := range strings.Lines(stdout) {
-			assert.Equal(t, -1, strings.IndexFunc(strings.Trim(line, "\n"), func(r rune) bool { return !strconv.IsPrint(r) }),
+			assert.Equal(t, -1, strings.IndexFunc(strings.Trim(line, "\n"),
+				func(r rune) bool { return !strconv.IsPrint(r) }),
 				"%s: %q", command, line)
 		}
 		if !strings.Contains(command, "json") {
@@ -382,8 +447,10 @@ func TestHostileNames(t *testing.T) {
 // of nothing else.
 func TestVerifyUserNamespace(t *testing.T) {
 	steptest.NeedsHost(t)
-	r := enter(t, "/", "unshare", "--user", "--map-root-user", steptest.Bin("step5-ipc"), "-pmnu", "box", "-i", "yes")
-	r.types("ip link set lo up; mount -t mqueue none /mnt; touch /mnt/one; ipcmk -Q; mount -t tmpfs none /mnt; sleep 1000 &")
+	r := enter(t, "/", "unshare", "--user", "--map-root-user", steptest.Bin("step5-ipc"),
+		"-pmnu", "box", "-i", "yes")
+	r.types("ip link set lo up; mount -t mqueue none /mnt; touch /mnt/one; ipcmk -Q; " +
+		"mount -t tmpfs none /mnt; sleep 1000 &")
 	for _, step := range []string{"1", "2", "3", "4", "5"} {
 		for _, privileged := range []bool{true, false} {
 			words := []string{"workshop", "verify", step, strconv.Itoa(r.pid)}
@@ -392,29 +459,35 @@ func TestVerifyUserNamespace(t *testing.T) {
 			}
 			out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 			assert.NoError(t, err, "%v: %s", words, out)
-			assert.Contains(t, string(out), "shared:   user cgroup time\n") // with the step's parent
+			// with the step's parent
+			assert.Contains(t, string(out), "shared:   user cgroup time\n")
 			assert.Contains(t, string(out), "hostname: box (the host's is host)\n")
 			assert.Contains(t, string(out), "links:    lo up\n")
 			assert.Contains(t, string(out), "queues:   1 of System V, POSIX /one\n")
 		}
 	}
 	// From another user namespace not even root.
-	out, err := exec.Command("unshare", "--user", "--map-root-user", "workshop", "verify", "1", strconv.Itoa(r.pid)).CombinedOutput()
+	out, err := exec.Command("unshare", "--user", "--map-root-user", "workshop", "verify",
+		"1", strconv.Itoa(r.pid)).CombinedOutput()
 	assert.Error(t, err)
-	assert.Regexp(t, fmt.Sprintf("^workshop: look at process %d, of .*: permission denied\n"+
-		"  it isn't of this user namespace: ask outside, as root or as the user who started it\n$", r.pid), string(out))
+	assert.Regexp(t,
+		fmt.Sprintf("^workshop: look at process %d, of .*: permission denied\n"+
+			"  it isn't of this user namespace: ask outside, as root or as the user who "+
+			"started it\n$", r.pid), string(out))
 }
 
 // What can't be seen without a privilege is named, and the goal is left open.
 func TestVerifyUnknown(t *testing.T) {
 	steptest.NeedsHost(t)
-	r := enter(t, "/", "step5-ipc", "-pnu", "box", "-i", "yes", "setpriv", "--bounding-set", "-all")
+	r := enter(t, "/", "step5-ipc", "-pnu", "box", "-i", "yes", "setpriv",
+		"--bounding-set", "-all")
 	for step, want := range map[string]string{
 		"3": `(?s)hostname: enter uts:\[[0-9]+\] of process PID:.*\? a hostname that`,
 		"4": `(?s)links:    enter net:\[[0-9]+\] of process PID:.*\? lo is up`,
 		"5": `(?s)queues:   enter ipc:\[[0-9]+\] of process PID:.*\? a message queue`,
 	} {
-		out, err := exec.Command("setpriv", "--bounding-set", "-all", "workshop", "verify", step, strconv.Itoa(r.pid)).CombinedOutput()
+		out, err := exec.Command("setpriv", "--bounding-set", "-all", "workshop",
+			"verify", step, strconv.Itoa(r.pid)).CombinedOutput()
 		assert.Error(t, err)
 		text := strings.ReplaceAll(string(out), "\n            ", " ")
 		assert.Regexp(t, strings.ReplaceAll(want, "PID", strconv.Itoa(r.pid)), text)
@@ -424,7 +497,8 @@ func TestVerifyUnknown(t *testing.T) {
 		assert.NotContains(t, text, "hint")
 	}
 	r.types("sleep 1000 &")
-	out, err := exec.Command("setpriv", "--bounding-set", "-all", "workshop", "verify", "1", strconv.Itoa(r.pid)).CombinedOutput()
+	out, err := exec.Command("setpriv", "--bounding-set", "-all", "workshop", "verify",
+		"1", strconv.Itoa(r.pid)).CombinedOutput()
 	assert.NoError(t, err, "%s", out) // it takes none of these
 }
 
@@ -440,20 +514,24 @@ func TestVerifyKernelThread(t *testing.T) {
 	stdout, stderr, status := workshop(t, "/", "verify", "1", strconv.Itoa(thread))
 	assert.Equal(t, 1, status)
 	assert.Empty(t, stdout)
-	assert.Regexp(t, fmt.Sprintf("^workshop: look at process %d, .*: it is a thread of the kernel, which no step starts\n$", thread), stderr)
+	assert.Regexp(t, fmt.Sprintf("^workshop: look at process %d, .*: it is a thread of "+
+		"the kernel, which no step starts\n$", thread), stderr)
 }
 
-// A process that ends while it is looked at is never mistaken, and nothing is shown of it.
+// A process that ends while it is looked at is never mistaken, and nothing is shown of
+// it.
 func TestVerifyEndsMeanwhile(t *testing.T) {
 	steptest.NeedsHost(t)
-	ended := regexp.MustCompile(`^workshop: look at process [0-9]+: (no such process|it has ended meanwhile|` +
-		`it has ended, and its parent has not waited for it yet)\n$`)
+	ended := regexp.MustCompile(
+		`^workshop: look at process [0-9]+: (no such process|it has ended meanwhile|` +
+			`it has ended, and its parent has not waited for it yet)\n$`)
 	for i := range 60 {
 		cmd := exec.Command("sleep", strconv.FormatFloat(float64(i)*0.0005, 'f', 4, 64))
 		require.NoError(t, cmd.Start())
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
-		stdout, stderr, status := workshop(t, "/", "verify", "1", strconv.Itoa(cmd.Process.Pid))
+		stdout, stderr, status := workshop(t, "/", "verify", "1",
+			strconv.Itoa(cmd.Process.Pid))
 		<-done
 		assert.Equal(t, 1, status)
 		if stderr != "" {
@@ -472,14 +550,16 @@ func TestVerifyTerminal(t *testing.T) {
 	r := enter(t, "/", "step6-chroot", "-pmnu", "box", "-i", "yes")
 	for _, columns := range []int{20, 21, 39, 40, 80, 200} {
 		for step := 1; step <= 6; step++ {
-			text, status := shown(t, columns, "verify", strconv.Itoa(step), strconv.Itoa(r.pid))
+			text, status := shown(t, columns, "verify", strconv.Itoa(step),
+				strconv.Itoa(r.pid))
 			assert.Equal(t, btoi(step != 3), status, text)
 			assert.Contains(t, text, "\x1b[1mprocess") // in bold
 			assert.Contains(t, text, "\x1b[32m✓")
 			bare := escapes.ReplaceAllString(text, "")
 			prose, _, _ := strings.Cut(bare, "  more: ")
 			assert.LessOrEqual(t, widest(prose), min(columns, 80), "%s", text)
-			assert.Contains(t, strings.Join(strings.Fields(bare), " "), "a hostname that isn't the host's"[:btoi(step == 3)*20])
+			assert.Contains(t, strings.Join(strings.Fields(bare), " "),
+				"a hostname that isn't the host's"[:btoi(step == 3)*20])
 		}
 	}
 	text := plain(t, 80, "verify", "3", strconv.Itoa(r.pid))

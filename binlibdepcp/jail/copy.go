@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -16,15 +17,16 @@ import (
 // chunk is how many bytes are copied between two looks for Stop.
 const chunk = 16 << 20
 
-// Copy copies an open regular file, from its start, with owner, mode, times, holes and file
-// capabilities. If the caller can't give the copy that owner, as most users can't, the copy
-// is the caller's and loses setuid and setgid; it loses capabilities that can't be set.
-// Copy returns what was lost: some of "setuid", "setgid" and "capabilities", in this order.
+// Copy copies an open regular file, from its start, with owner, mode, times, holes and
+// file capabilities. If the caller can't give the copy that owner, as most users can't,
+// the copy is the caller's and loses setuid and setgid; it loses capabilities that can't
+// be set. Copy returns what was lost: some of "setuid", "setgid" and "capabilities", in
+// this order.
 //
 // The error is ErrChanged, with the path of src, if src was written to meanwhile. A file
-// that is in its own place already, because the jail is / for example, is left as it is. If
-// a hard link to it is there, a copy replaces that: a jail doesn't share files with the
-// host.
+// that is in its own place already, because the jail is / for example, is left as it is.
+// If a hard link to it is there, a copy replaces that: a jail doesn't share files with
+// the host.
 //
 // Copy uses the offset of src, so a second Copy of the same *os.File has to wait.
 func (r *Root) Copy(src *os.File, name string) (dropped []string, err error) {
@@ -46,7 +48,9 @@ func (r *Root) Copy(src *os.File, name string) (dropped []string, err error) {
 }
 
 // copy copies src, of which st was found.
-func (r *Root) copy(src *os.File, st *unix.Stat_t, name string) (dropped []string, err error) {
+func (r *Root) copy(src *os.File, st *unix.Stat_t,
+	name string,
+) (dropped []string, err error) {
 	s, err := r.slot(name)
 	if err != nil {
 		return nil, err
@@ -105,8 +109,8 @@ func (r *Root) transfer(dst, src *os.File, st *unix.Stat_t) (at int64, err error
 	return at, unix.Ftruncate(int(dst.Fd()), st.Size) // there may be a hole at the end
 }
 
-// nextData returns the start and the end of the data that follow an offset (lseek(2)). Of a
-// file system that knows no holes, they are all data.
+// nextData returns the start and the end of the data that follow an offset (lseek(2)). Of
+// a file system that knows no holes, they are all data.
 func nextData(src int, at, size int64) (start, end int64) {
 	start, err := unix.Seek(src, at, unix.SEEK_DATA)
 	switch {
@@ -146,10 +150,14 @@ func (r *Root) copyRange(dst, src *os.File, at, end int64) (int64, error) {
 type copier func(dst, src, n int) (int, error)
 
 // copiers are the system calls that copy without a buffer here, the best one first.
-// copy_file_range(2) shares the blocks where the file system can; between two file systems
-// it may be missing. sendfile(2) takes a third less time than read(2) and write(2).
+// copy_file_range(2) shares the blocks where the file system can; between two file
+// systems it may be missing. sendfile(2) takes a third less time than read(2) and
+// write(2).
 var copiers = []copier{
-	func(dst, src, n int) (int, error) { return unix.CopyFileRange(src, nil, dst, nil, n, 0) },
+	func(dst, src, n int) (int, error) {
+		return unix.CopyFileRange(src, nil,
+			dst, nil, n, 0)
+	},
 	func(dst, src, n int) (int, error) { return unix.Sendfile(dst, src, nil, n) },
 }
 
@@ -157,16 +165,17 @@ var copiers = []copier{
 func copyChunk(dst, src *os.File, n int, copiers ...copier) (int64, error) {
 	for _, copier := range copiers {
 		copied, err := copier(int(dst.Fd()), int(src.Fd()), n)
-		for err == unix.EINTR {
+		for errors.Is(err, unix.EINTR) {
 			copied, err = copier(int(dst.Fd()), int(src.Fd()), n)
 		}
-		// Before Linux 5.19, copy_file_range copied nothing of some files, without an error.
+		// Before Linux 5.19, copy_file_range copied nothing of some files, without an
+		// error.
 		if copied > 0 || err != nil && !slices.Contains(unsupported, err) {
 			return int64(max(copied, 0)), err
 		}
 	}
 	copied, err := io.CopyN(dst, src, int64(n))
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return copied, err
@@ -174,11 +183,14 @@ func copyChunk(dst, src *os.File, n int, copiers ...copier) (int64, error) {
 
 // unsupported are the errors of a system call that can't be had for these files, or at
 // all, or after which another system call may tell better what is wrong.
-var unsupported = []error{unix.EXDEV, unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM,
-	unix.EBADF, unix.EIO}
+var unsupported = []error{
+	unix.EXDEV, unix.EINVAL, unix.EOPNOTSUPP,
+	unix.ENOSYS, unix.EPERM,
+	unix.EBADF, unix.EIO,
+}
 
-// keep gives a copy the owner, capabilities and mode of its source, in this order: chown(2)
-// clears setuid, setgid and capabilities.
+// keep gives a copy the owner, capabilities and mode of its source, in this order:
+// chown(2) clears setuid, setgid and capabilities.
 func (r *Root) keep(dst, src int, st *unix.Stat_t) (dropped []string, err error) {
 	mode := st.Mode & 0o7777
 	drop := func(bit uint32, what string) {
@@ -196,7 +208,7 @@ func (r *Root) keep(dst, src int, st *unix.Stat_t) (dropped []string, err error)
 	}
 	err = unix.Fchown(dst, uid, gid)
 	// EINVAL is an owner that isn't mapped (user_namespaces(7)).
-	refused := err == unix.EPERM || err == unix.EINVAL
+	refused := errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL)
 	if err != nil && !refused {
 		return nil, err
 	}
@@ -232,9 +244,9 @@ func keepCapabilities(dst, src int) (kept bool, err error) {
 	return err == nil, err
 }
 
-// overflow returns the ID that stat(2) shows for every owner ("uid") or group ("gid") that
-// isn't mapped in this user namespace, or -1 if all are mapped. A range of IDs usually has
-// this ID too, and then it belongs to the user nobody (user_namespaces(7)).
+// overflow returns the ID that stat(2) shows for every owner ("uid") or group ("gid")
+// that isn't mapped in this user namespace, or -1 if all are mapped. A range of IDs
+// usually has this ID too, and then it belongs to the user nobody (user_namespaces(7)).
 func overflow(kind string) int {
 	ids, err := os.ReadFile("/proc/self/" + kind + "_map")
 	if err == nil && strings.Join(strings.Fields(string(ids)), " ") == "0 0 4294967295" {

@@ -13,8 +13,8 @@
 //     from the working directory.
 //   - A directory in the jail is opened by openat2(2) with RESOLVE_IN_ROOT: the kernel
 //     resolves absolute links and ".." as chroot(2) would, whatever happens meanwhile.
-//     A kernel before 5.6, or a seccomp filter, may not have the call. Then [os.Root] does
-//     it, which refuses every link that is absolute or leads out: fewer jails can be
+//     A kernel before 5.6, or a seccomp filter, may not have the call. Then [os.Root]
+//     does it, which refuses every link that is absolute or leads out: fewer jails can be
 //     written, none of them unsafely.
 //   - Everything else is a system call with the handle of a directory and a single
 //     component, and doesn't follow a link there.

@@ -23,7 +23,9 @@ import (
 func noOpenat2(int, string, *unix.OpenHow) (int, error) { return -1, unix.ENOSYS }
 
 // both runs a test with openat2 and with os.Root in its place.
-func both(t *testing.T, test func(t *testing.T, open func(dir string) *Root, fallback bool)) {
+func both(t *testing.T, test func(t *testing.T, open func(dir string) *Root,
+	fallback bool),
+) {
 	t.Helper()
 	for name, fallback := range map[string]bool{"openat2": false, "os.Root": true} {
 		t.Run(name, func(t *testing.T) {
@@ -52,9 +54,20 @@ var writers = map[string]func(t *testing.T, r *Root, name string) error{
 		_, err := r.Copy(source(t, "new", 0o755), name)
 		return err
 	},
-	"write":   func(_ *testing.T, r *Root, name string) error { return r.WriteFile(name, []byte("new"), 0o644) },
-	"symlink": func(_ *testing.T, r *Root, name string) error { return r.Symlink("new", name) },
-	"link":    func(_ *testing.T, r *Root, name string) error { return r.Link("old", name) },
+	"write": func(_ *testing.T, r *Root, name string) error {
+		return r.WriteFile(name,
+			[]byte("new"), 0o644)
+	},
+	"symlink": func(_ *testing.T, r *Root,
+		name string,
+	) error {
+		return r.Symlink("new", name)
+	},
+	"link": func(_ *testing.T, r *Root,
+		name string,
+	) error {
+		return r.Link("old", name)
+	},
 }
 
 // source opens a new file outside the jail.
@@ -66,9 +79,9 @@ func source(t *testing.T, content string, mode fs.FileMode) *os.File {
 	return openFile(t, name)
 }
 
-// slowly returns the system calls of this machine with a copier before the others. It calls
-// a function once, in the middle of the first copying: a file is there under its temporary
-// name, and half its content isn't.
+// slowly returns the system calls of this machine with a copier before the others. It
+// calls a function once, in the middle of the first copying: a file is there under its
+// temporary name, and half its content isn't.
 func slowly(during func()) calls {
 	var once sync.Once
 	half := func(dst, src, n int) (int, error) {
@@ -92,7 +105,9 @@ func openFile(t *testing.T, name string) *os.File {
 // tree lists a directory: a line a file with all that a test compares.
 func tree(t *testing.T, dir string) (lines []string) {
 	t.Helper()
-	require.NoError(t, filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(dir, func(name string, d fs.DirEntry,
+		err error,
+	) error {
 		if err != nil {
 			return err
 		}
@@ -101,7 +116,8 @@ func tree(t *testing.T, dir string) (lines []string) {
 			return err
 		}
 		s := info.Sys().(*syscall.Stat_t)
-		line := fmt.Sprintf("%q %v %d:%d ino %d links %d mtime %d", strings.TrimPrefix(name, dir),
+		line := fmt.Sprintf("%q %v %d:%d ino %d links %d mtime %d",
+			strings.TrimPrefix(name, dir),
 			info.Mode(), s.Uid, s.Gid, s.Ino, s.Nlink, info.ModTime().UnixNano())
 		switch {
 		case info.Mode().IsRegular():
@@ -201,15 +217,22 @@ func plainUser() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 }
 
-// mountNamespace is one in which the test may mount. Who isn't root needs a user namespace.
+// mountNamespace is one in which the test may mount. Who isn't root needs a user
+// namespace.
 func mountNamespace() *syscall.SysProcAttr {
 	if os.Geteuid() == 0 {
 		return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
 	}
 	return &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{
+			ContainerID: 0,
+			HostID:      os.Getuid(), Size: 1,
+		}},
+		GidMappings: []syscall.SysProcIDMap{{
+			ContainerID: 0,
+			HostID:      os.Getgid(), Size: 1,
+		}},
 	}
 }
 
@@ -243,7 +266,8 @@ func setuidSource(t *testing.T) *os.File {
 	}
 	for _, name := range []string{"passwd", "su", "mount", "chsh", "newgrp"} {
 		info, err := os.Stat("/usr/bin/" + name)
-		if err == nil && info.Mode()&fs.ModeSetuid != 0 && info.Sys().(*syscall.Stat_t).Uid == 0 {
+		if err == nil && info.Mode()&fs.ModeSetuid != 0 &&
+			info.Sys().(*syscall.Stat_t).Uid == 0 {
 			if f, err := os.Open("/usr/bin/" + name); err == nil {
 				t.Cleanup(func() { f.Close() })
 				return f
@@ -255,11 +279,13 @@ func setuidSource(t *testing.T) *os.File {
 }
 
 // capNetBind is CAP_NET_BIND_SERVICE as struct vfs_cap_data of <linux/capability.h>.
-const capNetBind = "\x01\x00\x00\x02\x00\x04\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+const capNetBind = "\x01\x00\x00\x02\x00\x04\x00\x00" +
+	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 func setCapability(t *testing.T, name string) {
 	t.Helper()
-	if err := unix.Setxattr(name, "security.capability", []byte(capNetBind), 0); err != nil {
+	if err := unix.Setxattr(name, "security.capability", []byte(capNetBind),
+		0); err != nil {
 		t.Skipf("NOT TESTED: a capability can't be set here, even by root: %v", err)
 	}
 }

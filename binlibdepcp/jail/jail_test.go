@@ -38,7 +38,8 @@ func TestSplit(t *testing.T) {
 		{"a/\xff\n", "a", "\xff\n"},
 	} {
 		dir, last := split(test.name)
-		assert.Equal(t, []string{test.dir, test.last}, []string{dir, last}, "%q", test.name)
+		assert.Equal(t, []string{test.dir, test.last}, []string{dir, last},
+			"%q", test.name)
 	}
 }
 
@@ -47,7 +48,10 @@ func TestTemporary(t *testing.T) {
 	fits := strings.Repeat("x", 255-len(prefix))
 	assert.Equal(t, prefix+fits, temporary(fits))
 	seen := map[string]bool{}
-	for _, last := range []string{fits + "x", fits + "y", strings.Repeat("x", 255), strings.Repeat("\xff", 255)} {
+	for _, last := range []string{
+		fits + "x", fits + "y", strings.Repeat("x", 255),
+		strings.Repeat("\xff", 255),
+	} {
 		tmp := temporary(last)
 		assert.LessOrEqual(t, len(tmp), 255)
 		assert.True(t, strings.HasPrefix(tmp, prefix))
@@ -143,23 +147,33 @@ func TestReadOnly(t *testing.T) {
 func TestFallback(t *testing.T) {
 	for _, errno := range []error{unix.ENOSYS, unix.EPERM} {
 		r, err := open(t.TempDir(), calls{
-			openat2: func(int, string, *unix.OpenHow) (int, error) { return -1, errno }}, nil)
+			openat2: func(int, string, *unix.OpenHow) (int,
+				error,
+			) {
+				return -1, errno
+			},
+		}, nil)
 		require.NoError(t, err)
 		assert.NotNil(t, r.fallback)
 		require.NoError(t, r.WriteFile("a/b", []byte("x"), 0o644))
 		r.Close()
 	}
 	_, err := open(t.TempDir(), calls{
-		openat2: func(int, string, *unix.OpenHow) (int, error) { return -1, unix.EIO }}, nil)
+		openat2: func(int, string, *unix.OpenHow) (int, error) {
+			return -1,
+				unix.EIO
+		},
+	}, nil)
 	assert.ErrorIs(t, err, unix.EIO)
 
 	// The directory is another one when os.Root opens it.
 	dir := t.TempDir()
 	shell(t, dir, "mkdir jail other")
-	_, err = open(dir+"/jail", calls{openat2: func(int, string, *unix.OpenHow) (int, error) {
-		shell(t, dir, "mv jail away; mv other jail")
-		return -1, unix.ENOSYS
-	}}, nil)
+	_, err = open(dir+"/jail",
+		calls{openat2: func(int, string, *unix.OpenHow) (int, error) {
+			shell(t, dir, "mv jail away; mv other jail")
+			return -1, unix.ENOSYS
+		}}, nil)
 	assert.EqualError(t, err, "open "+dir+"/jail: it was replaced meanwhile")
 }
 
@@ -178,7 +192,11 @@ func TestTryAgain(t *testing.T) {
 		t.Skip("NOT TESTED: there is no openat2 on this machine")
 	}
 	require.NoError(t, r.MkdirAll("a/b"))
-	r.calls.openat2 = func(int, string, *unix.OpenHow) (int, error) { return -1, unix.EAGAIN }
+	r.calls.openat2 = func(int, string, *unix.OpenHow) (int,
+		error,
+	) {
+		return -1, unix.EAGAIN
+	}
 	assert.ErrorIs(t, r.MkdirAll("c"), unix.EAGAIN)
 }
 
@@ -297,14 +315,16 @@ func TestKept(t *testing.T) {
 	defer r.Close()
 	src := source(t, "x", 0o755)
 	require.NoError(t, os.Chown(src.Name(), 1234, 5678))
-	require.NoError(t, os.Chmod(src.Name(), 0o751|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky))
+	require.NoError(t, os.Chmod(src.Name(),
+		0o751|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky))
 	setCapability(t, src.Name())
 	dropped, err := r.Copy(src, "x")
 	require.NoError(t, err)
 	assert.Empty(t, dropped)
 	st, err := r.Lstat("x")
 	require.NoError(t, err)
-	assert.Equal(t, []uint32{1234, 5678, unix.S_IFREG | 0o7751}, []uint32{st.Uid, st.Gid, st.Mode})
+	assert.Equal(t, []uint32{1234, 5678, unix.S_IFREG | 0o7751},
+		[]uint32{st.Uid, st.Gid, st.Mode})
 	assert.Equal(t, capNetBind, capability(dir+"/x"))
 }
 
@@ -321,26 +341,31 @@ func TestDroppedUnmapped(t *testing.T) {
 	src := setuidSource(t)
 	attr := mountNamespace()
 	if os.Geteuid() == 0 {
-		attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER,
+		attr = &syscall.SysProcAttr{
+			Cloneflags:  unix.CLONE_NEWUSER,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}},
-			Credential:  &syscall.Credential{}}
+			Credential:  &syscall.Credential{},
+		}
 	}
 	if again(t, attr, src) {
 		dropped(t, src)
 	}
 }
 
-// In a namespace of a whole range of IDs, an owner that isn't mapped looks like nobody, and
-// nobody is mapped: the copy must not be a program that is setuid nobody.
+// In a namespace of a whole range of IDs, an owner that isn't mapped looks like nobody,
+// and nobody is mapped: the copy must not be a program that is setuid nobody.
 func TestDroppedRange(t *testing.T) {
 	src := setuidSource(t)
 	if os.Getenv(againEnv) == "" && os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: mapping a range of IDs takes root")
 	}
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100_000, Size: 65536}}
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids,
-		Credential: &syscall.Credential{}}
+	attr := &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids,
+		GidMappings: ids,
+		Credential:  &syscall.Credential{},
+	}
 	if again(t, attr, src) {
 		dropped(t, src)
 	}
@@ -387,7 +412,10 @@ func TestUmask(t *testing.T) {
 			require.NoError(t, r.WriteFile(d+"/file", nil, 0o666))
 			_, err := r.Copy(src, d+"/copy")
 			require.NoError(t, err)
-			for name, want := range map[string]uint32{"": 0o40755, "/dir": 0o40755, "/file": 0o100666, "/copy": 0o100755} {
+			for name, want := range map[string]uint32{
+				"": 0o40755, "/dir": 0o40755,
+				"/file": 0o100666, "/copy": 0o100755,
+			} {
 				st, err := r.Lstat(d + name)
 				require.NoError(t, err)
 				assert.Equal(t, want, st.Mode, "%s under %o", name, umask)
@@ -418,39 +446,66 @@ var hostile = map[string]struct {
 	refused      error  // with openat2
 	fallback     bool   // os.Root goes where openat2 goes
 }{
-	"plain":                     {"mkdir usr", "usr/x", "usr/x", nil, true},
-	"directory is absolute":     {"mkdir -p usr/lib; ln -s /usr/lib lib", "/lib/x", "usr/lib/x", nil, false},
-	"directory is relative":     {"mkdir -p usr/lib; ln -s usr/lib lib", "/lib/x", "usr/lib/x", nil, true},
-	"directory leads to host":   {"ln -s $HOST/dir lib", "/lib/x", "", unix.ENOENT, false},
-	"and there is one inside":   {"mkdir -p ./$HOST/dir; ln -s $HOST/dir lib", "lib/x", "$HOST/dir/x", nil, false},
-	"directory climbs to host":  {"ln -s ../../../../../../../../../../$HOST/dir lib", "lib/x", "", unix.ENOENT, false},
-	"directory climbs":          {"ln -s ../../.. up", "up/x", "x", nil, false},
-	"directory climbs deeper":   {"mkdir a; ln -s ../../.. a/up; ln -s a/up b", "b/c/x", "c/x", nil, false},
+	"plain": {"mkdir usr", "usr/x", "usr/x", nil, true},
+	"directory is absolute": {
+		"mkdir -p usr/lib; ln -s /usr/lib lib", "/lib/x",
+		"usr/lib/x", nil, false,
+	},
+	"directory is relative": {
+		"mkdir -p usr/lib; ln -s usr/lib lib", "/lib/x",
+		"usr/lib/x", nil, true,
+	},
+	"directory leads to host": {
+		"ln -s $HOST/dir lib", "/lib/x", "",
+		unix.ENOENT, false,
+	},
+	"and there is one inside": {
+		"mkdir -p ./$HOST/dir; ln -s $HOST/dir lib", "lib/x",
+		"$HOST/dir/x", nil, false,
+	},
+	"directory climbs to host": {
+		"ln -s ../../../../../../../../../../$HOST/dir lib",
+		"lib/x", "", unix.ENOENT, false,
+	},
+	"directory climbs": {"ln -s ../../.. up", "up/x", "x", nil, false},
+	"directory climbs deeper": {
+		"mkdir a; ln -s ../../.. a/up; ln -s a/up b", "b/c/x",
+		"c/x", nil, false,
+	},
 	"name climbs":               {":", "../../x", "x", nil, false},
 	"name climbs in the middle": {"mkdir a", "a/../../x", "x", nil, false},
 	"directory is the root":     {"ln -s / r", "r/r/r/x", "x", nil, false},
 	"dangling directory":        {"ln -s nowhere lib", "lib/x", "", unix.ENOENT, true},
-	"dangling further up":       {"ln -s nowhere lib", "lib/a/b/x", "", unix.ENOENT, true},
-	"directories loop":          {"ln -s b a; ln -s a b", "a/x", "", unix.ELOOP, true},
-	"directory is itself":       {"ln -s a/a a", "a/x", "", unix.ELOOP, true},
-	"directory is a file":       {">usr", "usr/x", "", unix.ENOTDIR, true},
-	"directory is a FIFO":       {"mkfifo usr", "usr/x", "", unix.ENOTDIR, true},
-	"link to host in place":     {"ln -s $HOST/victim x", "x", "x", nil, true},
-	"climbing link in place":    {"ln -s ../../../../../../../../$HOST/victim x", "x", "x", nil, true},
-	"link to dir in place":      {"ln -s $HOST/dir x", "x", "x", nil, true},
-	"dangling link in place":    {"ln -s $HOST/new x", "x", "x", nil, true},
-	"loop in place":             {"ln -s x x", "x", "x", nil, true},
-	"FIFO in place":             {"mkfifo x", "x", "x", nil, true},
-	"hard link in place":        {"ln $HOST/victim x", "x", "x", nil, true},
-	"unreadable in place":       {">x; chmod 0 x", "x", "x", nil, true},
-	"directory in place":        {"mkdir x", "x", "", unix.EISDIR, true},
-	"full directory in place":   {"mkdir -p x/y", "x", "", unix.EISDIR, true},
-	"temporary is a link":       {"ln -s $HOST/victim .binlibdepcp-x", "x", "x", nil, true},
-	"temporary is dangling":     {"ln -s $HOST/new .binlibdepcp-x", "x", "x", nil, true},
-	"temporary is a hard link":  {"ln $HOST/victim .binlibdepcp-x", "x", "x", nil, true},
-	"temporary is a FIFO":       {"mkfifo .binlibdepcp-x", "x", "x", nil, true},
-	"temporary is old":          {"echo half >.binlibdepcp-x", "x", "x", nil, true},
-	"temporary is a directory":  {"mkdir .binlibdepcp-x", "x", "", unix.EISDIR, true},
+	"dangling further up": {
+		"ln -s nowhere lib", "lib/a/b/x", "",
+		unix.ENOENT, true,
+	},
+	"directories loop":      {"ln -s b a; ln -s a b", "a/x", "", unix.ELOOP, true},
+	"directory is itself":   {"ln -s a/a a", "a/x", "", unix.ELOOP, true},
+	"directory is a file":   {">usr", "usr/x", "", unix.ENOTDIR, true},
+	"directory is a FIFO":   {"mkfifo usr", "usr/x", "", unix.ENOTDIR, true},
+	"link to host in place": {"ln -s $HOST/victim x", "x", "x", nil, true},
+	"climbing link in place": {
+		"ln -s ../../../../../../../../$HOST/victim x", "x",
+		"x", nil, true,
+	},
+	"link to dir in place":    {"ln -s $HOST/dir x", "x", "x", nil, true},
+	"dangling link in place":  {"ln -s $HOST/new x", "x", "x", nil, true},
+	"loop in place":           {"ln -s x x", "x", "x", nil, true},
+	"FIFO in place":           {"mkfifo x", "x", "x", nil, true},
+	"hard link in place":      {"ln $HOST/victim x", "x", "x", nil, true},
+	"unreadable in place":     {">x; chmod 0 x", "x", "x", nil, true},
+	"directory in place":      {"mkdir x", "x", "", unix.EISDIR, true},
+	"full directory in place": {"mkdir -p x/y", "x", "", unix.EISDIR, true},
+	"temporary is a link": {
+		"ln -s $HOST/victim .binlibdepcp-x", "x",
+		"x", nil, true,
+	},
+	"temporary is dangling":    {"ln -s $HOST/new .binlibdepcp-x", "x", "x", nil, true},
+	"temporary is a hard link": {"ln $HOST/victim .binlibdepcp-x", "x", "x", nil, true},
+	"temporary is a FIFO":      {"mkfifo .binlibdepcp-x", "x", "x", nil, true},
+	"temporary is old":         {"echo half >.binlibdepcp-x", "x", "x", nil, true},
+	"temporary is a directory": {"mkdir .binlibdepcp-x", "x", "", unix.EISDIR, true},
 }
 
 func TestHostile(t *testing.T) {
@@ -463,7 +518,8 @@ func TestHostile(t *testing.T) {
 				t.Run(what+"/"+how, func(t *testing.T) {
 					top := t.TempDir()
 					host, dir := top+"/host", top+"/jail"
-					shell(t, top, "mkdir jail host host/dir; echo precious >host/victim; echo old >jail/old")
+					shell(t, top, "mkdir jail host host/dir; echo precious "+
+						">host/victim; echo old >jail/old")
 					shell(t, dir, test.script, "HOST="+host)
 					inside := strings.Replace(test.inside, "$HOST", host, 1)
 					outside := tree(t, host)
@@ -490,7 +546,7 @@ var errEscapes = errors.New("path escapes from parent")
 
 func refused(t *testing.T, err, want error, dir string) {
 	t.Helper()
-	if want == errEscapes {
+	if errors.Is(want, errEscapes) {
 		assert.ErrorContains(t, err, want.Error())
 	} else {
 		assert.ErrorIs(t, err, want)
@@ -526,7 +582,8 @@ func unlinked(lines []string) []string {
 // What appears at the temporary name after the look is neither followed nor written to.
 func TestCreate(t *testing.T) {
 	top := t.TempDir()
-	shell(t, top, "mkdir jail; echo precious >victim; cd jail; ln -s ../victim link; ln -s ../new dangling; "+
+	shell(t, top, "mkdir jail; echo precious >victim; cd jail; ln -s ../victim link; "+
+		"ln -s ../new dangling; "+
 		"ln ../victim hard; mkfifo fifo; mkdir dir")
 	before := tree(t, top)
 	fd, err := unix.Open(top+"/jail", unix.O_PATH|unix.O_DIRECTORY, 0)
@@ -581,7 +638,8 @@ func TestDangling(t *testing.T) {
 		shell(t, dir, "ln -s usr/lib lib")
 		r := open(dir)
 		err := r.WriteFile("lib/a/x", nil, 0o644)
-		assert.EqualError(t, err, "mkdir "+dir+"/lib: dangling symbolic link: no such file or directory")
+		assert.EqualError(t, err,
+			"mkdir "+dir+"/lib: dangling symbolic link: no such file or directory")
 		require.NoError(t, r.MkdirAll("usr/lib"))
 		require.NoError(t, r.WriteFile("lib/a/x", nil, 0o644))
 		assert.FileExists(t, dir+"/usr/lib/a/x")
@@ -615,14 +673,16 @@ func TestMagicLinks(t *testing.T) {
 func TestRace(t *testing.T) {
 	both(t, func(t *testing.T, open func(string) *Root, _ bool) {
 		top := t.TempDir()
-		shell(t, top, "mkdir -p jail/real host/dir; ln -s "+top+"/host/dir jail/link; echo old >jail/old")
+		shell(t, top, "mkdir -p jail/real host/dir; ln -s "+top+"/host/dir jail/link; "+
+			"echo old >jail/old")
 		before := tree(t, top+"/host")
 		r := open(top + "/jail")
 		var stop atomic.Bool
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for !stop.Load() {
-				_ = unix.Renameat2(unix.AT_FDCWD, top+"/jail/real", unix.AT_FDCWD, top+"/jail/link",
+				_ = unix.Renameat2(unix.AT_FDCWD, top+"/jail/real", unix.AT_FDCWD,
+					top+"/jail/link",
 					unix.RENAME_EXCHANGE)
 			}
 		})
@@ -656,7 +716,8 @@ func TestDevice(t *testing.T) {
 			dir := t.TempDir()
 			shell(t, dir, "echo old >old")
 			for _, name := range []string{"x", ".binlibdepcp-x"} {
-				if err := unix.Mknod(dir+"/"+name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
+				if err := unix.Mknod(dir+"/"+name, unix.S_IFCHR|0o666,
+					int(unix.Mkdev(1, 3))); err != nil {
 					t.Skipf("NOT TESTED: making a device is refused here: %v", err)
 				}
 			}
@@ -703,8 +764,8 @@ func TestNoClobber(t *testing.T) {
 	})
 }
 
-// Something appears after NoClobber has looked. The file system may not know how to rename
-// without replacing.
+// Something appears after NoClobber has looked. The file system may not know how to
+// rename without replacing.
 func TestNoClobberRace(t *testing.T) {
 	for _, errno := range []error{nil, unix.EINVAL, unix.ENOSYS} {
 		for how, write := range writers {
@@ -712,7 +773,9 @@ func TestNoClobberRace(t *testing.T) {
 			shell(t, dir, "echo old >old")
 			appears := true
 			calls := systemCalls
-			calls.renameat2 = func(od int, old string, nd int, name string, flags uint) error {
+			calls.renameat2 = func(od int, old string, nd int, name string,
+				flags uint,
+			) error {
 				if appears {
 					assert.NoError(t, os.WriteFile(dir+"/x", []byte("here"), 0o644))
 				}
@@ -747,7 +810,8 @@ func TestSymlink(t *testing.T) {
 		r.NoClobber = false
 		assert.Equal(t, before, tree(t, dir))
 		require.NoError(t, r.MkdirAll("usr/lib"))
-		assert.EqualError(t, r.Symlink("x", "usr/lib"), "symlink "+dir+"/usr/lib: is a directory")
+		assert.EqualError(t, r.Symlink("x", "usr/lib"),
+			"symlink "+dir+"/usr/lib: is a directory")
 		long := strings.Repeat("a/", 2047) + "a"
 		require.NoError(t, r.Symlink(long, "long"))
 		target, err := os.Readlink(dir + "/long")
@@ -757,7 +821,8 @@ func TestSymlink(t *testing.T) {
 	})
 }
 
-// A directory that was opened through a link isn't used any more when the link is another.
+// A directory that was opened through a link isn't used any more when the link is
+// another.
 func TestReplacedLink(t *testing.T) {
 	both(t, func(t *testing.T, open func(string) *Root, _ bool) {
 		dir := t.TempDir()
@@ -797,7 +862,8 @@ func TestLink(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "old", target)
 
-		assert.EqualError(t, r.Link("a/missing", "x"), "link "+dir+"/a/missing: no such file or directory")
+		assert.EqualError(t, r.Link("a/missing", "x"),
+			"link "+dir+"/a/missing: no such file or directory")
 		assert.ErrorIs(t, r.Link("missing/x", "x"), fs.ErrNotExist)
 		assert.ErrorIs(t, r.Link("a", "x"), fs.ErrPermission)
 		assert.ErrorIs(t, r.Link("a/old", "b"), unix.EISDIR)
@@ -826,8 +892,10 @@ func TestRead(t *testing.T) {
 	both(t, func(t *testing.T, open func(string) *Root, fallback bool) {
 		top := t.TempDir()
 		dir := top + "/jail"
-		shell(t, top, "mkdir jail; echo precious >victim; cd jail; mkdir -p etc/dir; echo text >etc/file; "+
-			"ln -s file etc/link; ln -s ../../../victim etc/out; ln -s "+top+"/victim etc/abs; mkfifo etc/fifo; "+
+		shell(t, top, "mkdir jail; echo precious >victim; cd jail; mkdir -p etc/dir; "+
+			"echo text >etc/file; "+
+			"ln -s file etc/link; ln -s ../../../victim etc/out; "+
+			"ln -s "+top+"/victim etc/abs; mkfifo etc/fifo; "+
 			"ln -s /etc/file top; ln -s loop loop; >empty")
 		r := open(dir)
 		data, err := r.ReadFile("etc/link", 5)
@@ -837,7 +905,8 @@ func TestRead(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, data)
 		_, err = r.ReadFile("etc/link", 4)
-		assert.EqualError(t, err, "read "+dir+"/etc/link: file too large: more than 4 bytes")
+		assert.EqualError(t, err,
+			"read "+dir+"/etc/link: file too large: more than 4 bytes")
 		for _, name := range []string{"etc/dir", "etc/fifo", "/", ""} {
 			_, err = r.ReadFile(name, 100)
 			assert.ErrorIs(t, err, ErrNotRegular, name)
@@ -861,7 +930,10 @@ func TestRead(t *testing.T) {
 			assert.Equal(t, "text\n", string(data))
 		}
 
-		for name, kind := range map[string]uint32{"etc/link": unix.S_IFREG, "/etc/fifo": unix.S_IFIFO, "/": unix.S_IFDIR} {
+		for name, kind := range map[string]uint32{
+			"etc/link":  unix.S_IFREG,
+			"/etc/fifo": unix.S_IFIFO, "/": unix.S_IFDIR,
+		} {
 			st, err := r.Stat(name)
 			require.NoError(t, err)
 			assert.True(t, isKind(&st, kind), name)
@@ -870,7 +942,10 @@ func TestRead(t *testing.T) {
 			want.Atim, st.Atim = unix.Timespec{}, unix.Timespec{}
 			assert.Equal(t, want, st)
 		}
-		for name, kind := range map[string]uint32{"etc/link": unix.S_IFLNK, "loop": unix.S_IFLNK, "": unix.S_IFDIR} {
+		for name, kind := range map[string]uint32{
+			"etc/link": unix.S_IFLNK,
+			"loop":     unix.S_IFLNK, "": unix.S_IFDIR,
+		} {
 			st, err := r.Lstat(name)
 			require.NoError(t, err)
 			assert.True(t, isKind(&st, kind), name)
@@ -899,7 +974,9 @@ func TestRead(t *testing.T) {
 func TestReadRace(t *testing.T) {
 	dir := t.TempDir()
 	shell(t, dir, "echo text >x")
-	r, err := open(dir, calls{openat2: func(d int, name string, how *unix.OpenHow) (int, error) {
+	r, err := open(dir, calls{openat2: func(d int, name string,
+		how *unix.OpenHow,
+	) (int, error) {
 		if how.Flags&unix.O_PATH == 0 {
 			shell(t, dir, "rm x; mkfifo x")
 		}
@@ -914,7 +991,8 @@ func TestReadRace(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNotRegular)
 }
 
-// System calls that can't copy, or are interrupted, or copy nothing, aren't the end of it.
+// System calls that can't copy, or are interrupted, or copy nothing, aren't the end of
+// it.
 func TestCopyChunk(t *testing.T) {
 	src := source(t, "content", 0o644)
 	copyFileRange, sendfile := copiers[0], copiers[1]
@@ -1034,7 +1112,8 @@ func TestChanged(t *testing.T) {
 		"grows":   "echo x >>$SRC",
 		"shrinks": "truncate -s 1 $SRC",
 		"touched": "touch $SRC",
-		"back":    "touch -r $SRC old; printf x | dd of=$SRC conv=notrunc status=none; touch -r old $SRC",
+		"back": "touch -r $SRC old; printf x | dd of=$SRC conv=notrunc status=none; " +
+			"touch -r old $SRC",
 	} {
 		t.Run(what, func(t *testing.T) {
 			src := source(t, "content", 0o644)
@@ -1121,7 +1200,7 @@ func TestCloseWaits(t *testing.T) {
 // writes, and with Begin from everywhere.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("JAIL_TEST_KILLED"); dir != "" {
-		r, err := open(dir, slowly(func() { select {} }), nil)
+		r, err := open(dir, slowly(func() { time.Sleep(time.Hour) }), nil)
 		require.NoError(t, err)
 		require.NoError(t, r.Begin())
 		_, err = r.Copy(source(t, "content", 0o644), "usr/x")
@@ -1173,7 +1252,8 @@ func TestBegin(t *testing.T) {
 	} {
 		top := t.TempDir()
 		host, dir := top+"/host", top+"/jail"
-		shell(t, top, "mkdir -p host jail/usr/lib; echo precious >host/file; echo half >jail/usr/.binlibdepcp-x")
+		shell(t, top, "mkdir -p host jail/usr/lib; echo precious >host/file; echo half "+
+			">jail/usr/.binlibdepcp-x")
 		shell(t, dir, script, "HOST="+host)
 		before := content(t, host+"/file")
 		r, err := Open(dir)
@@ -1246,7 +1326,10 @@ func TestHoles(t *testing.T) {
 		if want.Blocks*512 >= want.Size {
 			t.Skip("NOT TESTED: the file system of TMPDIR has no holes")
 		}
-		for name, calls := range map[string]calls{"kernel": systemCalls, "by hand": {unix.Openat2, unix.Renameat2, nil}} {
+		for name, calls := range map[string]calls{
+			"kernel":  systemCalls,
+			"by hand": {unix.Openat2, unix.Renameat2, nil},
+		} {
 			dir := t.TempDir()
 			r, err := open(dir, calls, nil)
 			require.NoError(t, err)
@@ -1255,7 +1338,8 @@ func TestHoles(t *testing.T) {
 			st, err := r.Stat("x")
 			require.NoError(t, err)
 			assert.LessOrEqual(t, st.Blocks, want.Blocks+64, "%s, %s", what, name)
-			assert.True(t, content(t, src.Name()) == content(t, dir+"/x"), "%s, %s", what, name)
+			assert.True(t, content(t, src.Name()) == content(t, dir+"/x"),
+				"%s, %s", what, name)
 			require.NoError(t, r.Close())
 		}
 	}
@@ -1274,7 +1358,8 @@ func TestConcurrent(t *testing.T) {
 			wg.Wait()
 			for i := range dirs {
 				for g := range goroutines {
-					assert.Equal(t, fmt.Sprint(g), content(t, fmt.Sprintf("%s/d%d/e/own%d", dir, i, g)))
+					assert.Equal(t, fmt.Sprint(g),
+						content(t, fmt.Sprintf("%s/d%d/e/own%d", dir, i, g)))
 				}
 				entries, err := os.ReadDir(fmt.Sprintf("%s/d%d/e", dir, i))
 				require.NoError(t, err)
@@ -1302,7 +1387,8 @@ func writeAll(t *testing.T, r *Root, src *os.File, g, dirs int) {
 			_, err := r.Copy(src, fmt.Sprintf("d%d/e/same", i))
 			assert.NoError(t, err)
 		}
-		assert.NoError(t, r.Link(fmt.Sprintf("d%d/e/own%d", i, g), fmt.Sprintf("d%d/link", i)))
+		assert.NoError(t, r.Link(fmt.Sprintf("d%d/e/own%d", i, g),
+			fmt.Sprintf("d%d/link", i)))
 		assert.NoError(t, r.Symlink(fmt.Sprint(g), fmt.Sprintf("d%d/e/symlink", i)))
 		assert.NoError(t, r.MkdirAll(fmt.Sprintf("d%d/f/g", i)))
 	}

@@ -18,16 +18,16 @@ const maxEntries = 1_000_000
 var errEntries = errors.New("more than 1000000 files in the jail")
 
 // Begin marks the jail as being written to, until Close. If the mark of an earlier run is
-// there, that run was killed, and Begin removes the temporary files that it has left. Only
-// then does Begin look through the whole jail. Its error is that of Leftovers.
+// there, that run was killed, and Begin removes the temporary files that it has left.
+// Only then does Begin look through the whole jail. Its error is that of Leftovers.
 func (r *Root) Begin() error {
 	return r.do("mark", "", func() error {
 		f, err := create(r.handle, prefix)
 		if err == nil {
 			err = f.Close()
 		}
-		r.marked = err == nil || err == unix.EEXIST
-		if err != unix.EEXIST {
+		r.marked = err == nil || errors.Is(err, unix.EEXIST)
+		if !errors.Is(err, unix.EEXIST) {
 			return nil // a disk that is full tells so at the first file
 		}
 		var failed []error
@@ -40,10 +40,10 @@ func (r *Root) Begin() error {
 	})
 }
 
-// Leftovers calls found with each temporary file, and the function that removes it. Because
-// this run has the lock, a run that was killed has left the file. It looks neither behind
-// symbolic links nor below what is mounted in the jail. The error joins those of the
-// directories that it can't read.
+// Leftovers calls found with each temporary file, and the function that removes it.
+// Because this run has the lock, a run that was killed has left the file. It looks
+// neither behind symbolic links nor below what is mounted in the jail. The error joins
+// those of the directories that it can't read.
 func (r *Root) Leftovers(found func(name string, remove func() error)) error {
 	return r.do("read", "", func() error { return r.sweep(found) })
 }
@@ -94,9 +94,11 @@ func (s *sweeper) entry(dir int, last, path string) error {
 }
 
 func (s *sweeper) descend(dir int, last, path string) error {
-	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW |
+		unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, last, flags, 0)
-	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP { // replaced meanwhile
+	// replaced meanwhile
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
 		return nil
 	}
 	if err != nil {
@@ -119,7 +121,8 @@ func mountOf(fd int) uint64 {
 	return st.Mnt_id
 }
 
-// readNames returns the names in an open directory, sorted, of which there may be so many.
+// readNames returns the names in an open directory, sorted, of which there may be so
+// many.
 func readNames(dir, limit int) ([]string, error) {
 	fd, err := unix.Openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -128,7 +131,7 @@ func readNames(dir, limit int) ([]string, error) {
 	f := os.NewFile(uintptr(fd), ".")
 	defer f.Close()
 	names, err := f.Readdirnames(limit + 1)
-	if err == io.EOF { // it is empty
+	if errors.Is(err, io.EOF) { // it is empty
 		err = nil
 	}
 	if err == nil && len(names) > limit {
@@ -142,7 +145,8 @@ func readNames(dir, limit int) ([]string, error) {
 // followed.
 func (r *Root) IsEmpty(name string) (empty bool, err error) {
 	err = r.at("read", name, func(dir int, last string) error {
-		fd, err := unix.Openat(dir, last, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(dir, last,
+			unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}

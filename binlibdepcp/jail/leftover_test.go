@@ -15,8 +15,12 @@ import (
 // Only temporary files and links of the package are found, and not through a link.
 func TestLeftovers(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
-	for _, name := range []string{dir + "/usr/lib/" + prefix + "a", dir + "/usr/lib/a", dir + "/" + prefix + "b",
-		dir + "/" + prefix + "dir/" + prefix + "c", dir + "/x" + prefix + "d", outside + "/" + prefix + "e"} {
+	for _, name := range []string{
+		dir + "/usr/lib/" + prefix + "a", dir + "/usr/lib/a",
+		dir + "/" + prefix + "b",
+		dir + "/" + prefix + "dir/" + prefix + "c", dir + "/x" + prefix + "d", outside +
+			"/" + prefix + "e",
+	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 		require.NoError(t, os.WriteFile(name, nil, 0o600))
 	}
@@ -32,13 +36,17 @@ func TestLeftovers(t *testing.T) {
 		found = append(found, name)
 		assert.NoError(t, remove())
 	}))
-	assert.Equal(t, []string{dir + "/" + prefix + "b", dir + "/" + prefix + "dir/" + prefix + "c",
-		dir + "/usr/" + prefix + "link", dir + "/usr/lib/" + prefix + "a"}, found)
+	assert.Equal(t, []string{
+		dir + "/" + prefix + "b", dir + "/" + prefix +
+			"dir/" + prefix + "c",
+		dir + "/usr/" + prefix + "link", dir + "/usr/lib/" + prefix + "a",
+	}, found)
 	for _, name := range found {
 		_, err := os.Lstat(name)
 		assert.ErrorIs(t, err, os.ErrNotExist)
 	}
-	for _, name := range []string{dir + "/usr/lib/a", dir + "/x" + prefix + "d", dir + "/" + prefix + "fifo", outside + "/" + prefix + "e"} {
+	for _, name := range []string{dir + "/usr/lib/a", dir + "/x" + prefix + "d", dir +
+		"/" + prefix + "fifo", outside + "/" + prefix + "e"} {
 		_, err := os.Lstat(name)
 		assert.NoError(t, err)
 	}

@@ -81,8 +81,8 @@ var systemCalls = calls{unix.Openat2, unix.Renameat2, copiers}
 func Open(dir string) (*Root, error) { return open(dir, systemCalls, nil) }
 
 // Wait is like Open, but if another run has the lock, Wait calls busy and waits for the
-// lock. The lock is on the directory itself: no file in it is opened for that. A process in
-// the jail can take the lock too, and keep the caller waiting.
+// lock. The lock is on the directory itself: no file in it is opened for that. A process
+// in the jail can take the lock too, and keep the caller waiting.
 func Wait(dir string, busy func()) (*Root, error) { return open(dir, systemCalls, busy) }
 
 func open(dir string, calls calls, busy func()) (*Root, error) {
@@ -90,9 +90,11 @@ func open(dir string, calls calls, busy func()) (*Root, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	r := &Root{name: dir, handle: handle, calls: calls,
+	r := &Root{
+		name: dir, handle: handle, calls: calls,
 		noUID: overflow("uid"), noGID: overflow("gid"),
-		dirs: map[string]int{"": handle}, busy: map[string]bool{}}
+		dirs: map[string]int{"": handle}, busy: map[string]bool{},
+	}
 	r.freed = sync.NewCond(&r.mu)
 	if err := r.prepare(busy); err != nil {
 		r.Close()
@@ -113,7 +115,7 @@ func (r *Root) prepare(busy func()) error {
 	if err == nil {
 		return unix.Close(fd)
 	}
-	if err != unix.ENOSYS && err != unix.EPERM {
+	if !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EPERM) {
 		return r.failed("openat2", "", err)
 	}
 	if r.fallback, err = os.OpenRoot(r.name); err != nil {
@@ -256,13 +258,16 @@ func (r *Root) open(name string, flags int) (int, error) {
 		defer f.Close()
 		return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	// Magic links, as /proc/PID/root, lead anywhere. Today the first flag refuses them too;
-	// that one should ask for it nevertheless says openat2(2).
-	how := unix.OpenHow{Flags: uint64(flags) | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+	// Magic links, as /proc/PID/root, lead anywhere. Today the first flag refuses them
+	// too; that one should ask for it nevertheless says openat2(2).
+	how := unix.OpenHow{
+		Flags:   uint64(flags) | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	}
 	for try := 1; ; try++ {
 		fd, err := r.calls.openat2(r.handle, cmp.Or(name, "."), &how)
-		if err != unix.EAGAIN && err != unix.EINTR || try == maxTries {
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) ||
+			try == maxTries {
 			return fd, err
 		}
 	}
@@ -280,7 +285,7 @@ func (r *Root) directory(name string, create bool) (fd int, done func(), err err
 		return fd, func() {}, nil
 	}
 	fd, err = r.open(name, unix.O_PATH|unix.O_DIRECTORY)
-	if err == unix.ENOENT && create {
+	if errors.Is(err, unix.ENOENT) && create {
 		fd, err = r.mkdir(name)
 	}
 	if err != nil && create {
@@ -320,7 +325,7 @@ func (r *Root) mkdir(name string) (int, error) {
 		return -1, made
 	}
 	fd, err := r.open(name, unix.O_PATH|unix.O_DIRECTORY)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return -1, fmt.Errorf("dangling symbolic link: %w", err)
 	}
 	if err == nil && made == nil {
@@ -356,10 +361,13 @@ func (r *Root) stat(name string) (st unix.Stat_t, err error) {
 			return st, plain(err)
 		}
 		s := info.Sys().(*syscall.Stat_t)
-		return unix.Stat_t{Dev: s.Dev, Ino: s.Ino, Nlink: s.Nlink, Mode: s.Mode, Uid: s.Uid,
+		return unix.Stat_t{
+			Dev: s.Dev, Ino: s.Ino, Nlink: s.Nlink,
+			Mode: s.Mode, Uid: s.Uid,
 			Gid: s.Gid, Rdev: s.Rdev, Size: s.Size, Blksize: s.Blksize, Blocks: s.Blocks,
 			Atim: unix.Timespec(s.Atim), Mtim: unix.Timespec(s.Mtim),
-			Ctim: unix.Timespec(s.Ctim)}, nil
+			Ctim: unix.Timespec(s.Ctim),
+		}, nil
 	}
 	fd, err := r.open(name, unix.O_PATH)
 	if err != nil {

@@ -3,6 +3,7 @@
 package jail
 
 import (
+	"errors"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func (r *Root) Mkdir(name string) (made bool, err error) {
 		}
 		defer done()
 		err = unix.Mkdirat(dir, last, 0o700)
-		if made = err == nil; made || err != unix.EEXIST {
+		if made = err == nil; made || !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 		_, done, err = r.directory(trim(name), true) // it may be a link to one
@@ -52,9 +53,9 @@ func (r *Root) KeepDir(name string, like *syscall.Stat_t) (dropped []string, err
 	return dropped, err
 }
 
-// Device makes a device, unless the same one is there: mknod(2). mode has its type and its
-// permission bits, dev its number. Only the host's root can make devices, and the error is
-// EPERM for others.
+// Device makes a device, unless the same one is there: mknod(2). mode has its type and
+// its permission bits, dev its number. Only the host's root can make devices, and the
+// error is EPERM for others.
 func (r *Root) Device(name string, mode uint32, dev uint64) error {
 	return r.do("mknod", name, func() error {
 		s, err := r.slot(name)
@@ -66,7 +67,8 @@ func (r *Root) Device(name string, mode uint32, dev uint64) error {
 			return nil
 		}
 		return s.commit(s.make(func() error {
-			// chmod(2) of a device has no form that doesn't follow a link before Linux 6.6.
+			// chmod(2) of a device has no form that doesn't follow a link before Linux
+			// 6.6.
 			defer unix.Umask(unix.Umask(0))
 			return unix.Mknodat(s.dir, s.tmp, mode&(unix.S_IFMT|0o777), int(dev))
 		}))

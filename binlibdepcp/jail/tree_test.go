@@ -43,8 +43,10 @@ func TestDirectoriesOfTrees(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, entries)
 
-	like := &syscall.Stat_t{Mode: unix.S_IFDIR | 0o1751, Uid: uint32(os.Getuid()),
-		Gid: uint32(os.Getgid()), Mtim: syscall.Timespec{Sec: 1000000000, Nsec: 7}}
+	like := &syscall.Stat_t{
+		Mode: unix.S_IFDIR | 0o1751, Uid: uint32(os.Getuid()),
+		Gid: uint32(os.Getgid()), Mtim: syscall.Timespec{Sec: 1000000000, Nsec: 7},
+	}
 	dropped, err := r.KeepDir("new/deep", like)
 	require.NoError(t, err)
 	assert.Empty(t, dropped)

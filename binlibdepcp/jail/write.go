@@ -4,6 +4,7 @@ package jail
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prefix begins the temporary names. By itself it is the name of the mark that Begin sets.
+// prefix begins the temporary names. By itself it is the name of the mark that Begin
+// sets.
 const prefix = ".binlibdepcp-"
 
 // WriteFile makes a file with this content and these permission bits, whatever the umask.
@@ -35,8 +37,8 @@ func (r *Root) WriteFile(name string, data []byte, mode fs.FileMode) error {
 	})
 }
 
-// Symlink makes a symbolic link, unless the same link is there already. It doesn't look at
-// the target.
+// Symlink makes a symbolic link, unless the same link is there already. It doesn't look
+// at the target.
 func (r *Root) Symlink(target, name string) error {
 	return r.do("symlink", name, func() error {
 		s, err := r.slot(name)
@@ -47,16 +49,20 @@ func (r *Root) Symlink(target, name string) error {
 		if now, err := readlink(s.dir, s.last); err == nil && now == target {
 			return nil
 		}
-		return s.commit(s.make(func() error { return unix.Symlinkat(target, s.dir, s.tmp) }))
+		return s.commit(s.make(func() error {
+			return unix.Symlinkat(target,
+				s.dir, s.tmp)
+		}))
 	})
 }
 
-// Link makes a hard link to a file in the jail, unless the two names are one file already.
-// If old is a symbolic link, the link itself gets the second name.
+// Link makes a hard link to a file in the jail, unless the two names are one file
+// already. If old is a symbolic link, the link itself gets the second name.
 func (r *Root) Link(old, name string) error {
 	var from unix.Stat_t
 	return r.at("link", old, func(oldDir int, oldLast string) error {
-		if err := unix.Fstatat(oldDir, oldLast, &from, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fstatat(oldDir, oldLast, &from,
+			unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return err
 		}
 		s, err := r.slot(name)
@@ -67,7 +73,10 @@ func (r *Root) Link(old, name string) error {
 		if sameFile(&s.there, &from) {
 			return nil
 		}
-		err = s.make(func() error { return unix.Linkat(oldDir, oldLast, s.dir, s.tmp, 0) })
+		err = s.make(func() error {
+			return unix.Linkat(oldDir, oldLast,
+				s.dir, s.tmp, 0)
+		})
 		return r.failed("link", name, s.commit(err))
 	})
 }
@@ -95,16 +104,16 @@ func (r *Root) slot(name string) (*slot, error) {
 	s := &slot{root: r, dir: dir, last: last, tmp: temporary(last)}
 	s.done = []func(){r.claim(s.tmp), done}
 	err = unix.Fstatat(dir, last, &s.there, unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil && err != unix.ENOENT {
+	if err != nil && !errors.Is(err, unix.ENOENT) {
 		s.release()
 		return nil, err
 	}
 	return s, nil
 }
 
-// make calls a function that makes the entry under its temporary name, and that fails with
-// EEXIST if there is such an entry: a run that was killed has left it. It fails before that
-// if what has the name has to stay.
+// make calls a function that makes the entry under its temporary name, and that fails
+// with EEXIST if there is such an entry: a run that was killed has left it. It fails
+// before that if what has the name has to stay.
 func (s *slot) make(entry func() error) error {
 	there, isDir := s.there.Mode != 0, isKind(&s.there, unix.S_IFDIR)
 	switch {
@@ -116,7 +125,7 @@ func (s *slot) make(entry func() error) error {
 		return unix.EISDIR
 	}
 	err := entry()
-	if err == unix.EEXIST {
+	if errors.Is(err, unix.EEXIST) {
 		if err := unix.Unlinkat(s.dir, s.tmp, 0); err != nil {
 			return fmt.Errorf("%s is in the way: %w", s.tmp, err)
 		}
@@ -189,7 +198,7 @@ func (r *Root) rename(dir int, tmp, last string) error {
 		return unix.Renameat(dir, tmp, dir, last)
 	}
 	err := r.calls.renameat2(dir, tmp, dir, last, unix.RENAME_NOREPLACE)
-	if err == unix.EINVAL || err == unix.ENOSYS {
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		// The file system doesn't know the flag. A link never replaces.
 		if err = unix.Linkat(dir, tmp, dir, last, 0); err == nil {
 			err = unix.Unlinkat(dir, tmp, 0)

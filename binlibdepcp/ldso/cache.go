@@ -14,7 +14,8 @@ import (
 
 // The layout of ld.so.cache, from sysdeps/generic/dl-cache.h of glibc.
 const (
-	cacheMagicOld  = "ld.so-1.7.0"          // an optional first part, for libc5 and old glibc
+	// an optional first part, for libc5 and old glibc
+	cacheMagicOld  = "ld.so-1.7.0"
 	cacheMagic     = "glibc-ld.so.cache1.1" // the part that counts
 	cacheHeader    = 48                     // bytes of its header,
 	cacheEntry     = 24                     // and of an entry
@@ -66,7 +67,8 @@ type cacheReader struct {
 	texts   string   // the part that counts: the strings are in it
 	file    string   // the whole file: the names of subdirectories are in it,
 	hwcaps  []uint32 // at these offsets
-	total   int      // bytes of all strings, of which many may be the same bytes of the file
+	// bytes of all strings, of which many may be the same bytes of the file
+	total int
 }
 
 func newCacheReader(file []byte) (*cacheReader, error) {
@@ -85,7 +87,8 @@ func newCacheReader(file []byte) (*cacheReader, error) {
 		return nil, fmt.Errorf("%d entries: %w", n, ErrShort)
 	}
 	r.entries = b[cacheHeader : cacheHeader+n*cacheEntry]
-	r.file = string(file) // all strings are parts of it: a small file makes no large cache
+	// all strings are parts of it: a small file makes no large cache
+	r.file = string(file)
 	r.texts = r.file[len(file)-len(b):]
 	r.hwcaps, err = parseHWCaps(file, r.order.Uint32(b[32:]), r.order)
 	return r, err
@@ -185,7 +188,8 @@ func parseHWCaps(file []byte, offset uint32, order binary.ByteOrder) ([]uint32, 
 		if order.Uint32(section) != extensionHWCap {
 			continue
 		}
-		start, size := uint64(order.Uint32(section[8:])), uint64(order.Uint32(section[12:]))
+		start, size := uint64(order.Uint32(section[8:])), uint64(
+			order.Uint32(section[12:]))
 		if start+size > uint64(len(file)) {
 			return nil, fmt.Errorf("extension of %d bytes: %w", size, ErrShort)
 		}
@@ -251,8 +255,8 @@ func (c Cache) best(flags int32, cpu CPU) (path string, ok bool) {
 	return path, ok
 }
 
-// Kept returns the entries of files that are there, and beside them those of the same name
-// whose files are gone: the dynamic linker takes the best entry of a name, and looks
+// Kept returns the entries of files that are there, and beside them those of the same
+// name whose files are gone: the dynamic linker takes the best entry of a name, and looks
 // elsewhere if its file isn't there, instead of taking the next one.
 func (c Cache) Kept(isThere, isGone func(path string) bool) (kept Cache) {
 	for len(c) > 0 {
@@ -261,7 +265,8 @@ func (c Cache) Kept(isThere, isGone func(path string) bool) (kept Cache) {
 		for n < len(c) && compareNames(first.Name, c[n].Name, signed) == 0 {
 			n++
 		}
-		if slices.ContainsFunc(c[:n], func(e CacheEntry) bool { return isThere(e.Path) }) {
+		if slices.ContainsFunc(c[:n],
+			func(e CacheEntry) bool { return isThere(e.Path) }) {
 			for _, e := range c[:n] {
 				if isThere(e.Path) || isGone(e.Path) {
 					kept = append(kept, e)
@@ -324,8 +329,10 @@ func cutNumber(s string) (number int32, rest string) {
 // Bytes returns the cache as the content of an ld.so.cache, in the byte order given.
 func (c Cache) Bytes(order binary.AppendByteOrder) []byte {
 	c = c.sorted()
-	w := cacheWriter{order: order, start: cacheHeader + cacheEntry*len(c),
-		offsets: map[string]uint32{}, hwcaps: c.hwcaps()}
+	w := cacheWriter{
+		order: order, start: cacheHeader + cacheEntry*len(c),
+		offsets: map[string]uint32{}, hwcaps: c.hwcaps(),
+	}
 	for _, e := range c {
 		w.entry(e)
 	}

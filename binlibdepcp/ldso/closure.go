@@ -82,8 +82,8 @@ func (l *Linker) open(name string) *opened {
 	return o
 }
 
-// Preload reads the files at these paths on all processors. It takes time off the closures
-// of many programs.
+// Preload reads the files at these paths on all processors. It takes time off the
+// closures of many programs.
 func (l *Linker) Preload(names []string) {
 	workers := make([]*Linker, runtime.GOMAXPROCS(0))
 	var all sync.WaitGroup
@@ -135,9 +135,10 @@ type Object struct {
 	Also   []*Place     // other paths that led to the same file
 	Deps   []Dependency // in the order of the dynamic section
 
-	chain  *Object // whose RPATH counts too: the loader, or the program if dlopen(3) loaded it
-	short  string  // the name that musl knows it by, or ""
-	loaded bool    // what it needs is loaded
+	// whose RPATH counts too: the loader, or the program if dlopen(3) loaded it
+	chain  *Object
+	short  string // the name that musl knows it by, or ""
+	loaded bool   // what it needs is loaded
 }
 
 // addPlace notes that another path leads to the file.
@@ -168,11 +169,12 @@ func (o *Object) origin() string {
 
 // A Closure is a program with all that is loaded for it.
 type Closure struct {
-	Program  *Object
-	Objects  []*Object  // the program, its interpreter, the libraries in their order
-	Opened   []*Object  // those of Objects that Dlopen brought
-	Runs     []*Closure // for a script: the programs of its #! line
-	PathFile *Place     // of musl: the file with its system directories, nil if there is none
+	Program *Object
+	Objects []*Object  // the program, its interpreter, the libraries in their order
+	Opened  []*Object  // those of Objects that Dlopen brought
+	Runs    []*Closure // for a script: the programs of its #! line
+	// of musl: the file with its system directories, nil if there is none
+	PathFile *Place
 	Warnings []string
 	Problems []error // what was not found; as a rule a NotFound
 
@@ -195,7 +197,7 @@ type Closure struct {
 // does.
 func (l *Linker) Closure(name string) (*Closure, error) {
 	found := l.open(name)
-	if found.err == ErrMagic || found.err == ErrShort {
+	if errors.Is(found.err, ErrMagic) || errors.Is(found.err, ErrShort) {
 		if c, err := l.script(found.place); c != nil || err != nil {
 			return c, err
 		}
@@ -212,7 +214,8 @@ func (l *Linker) Closure(name string) (*Closure, error) {
 	c.loadBaseline()
 	c.loadAudit()
 	if c.Program.Interp == "" && !c.isNeeded(c.interp) {
-		c.Objects = slices.DeleteFunc(c.Objects, func(o *Object) bool { return o == c.interp })
+		c.Objects = slices.DeleteFunc(c.Objects,
+			func(o *Object) bool { return o == c.interp })
 	}
 	return c, nil
 }
@@ -230,7 +233,8 @@ func (c *Closure) isNeeded(object *Object) bool {
 }
 
 func pathError(op, name string, err error) error {
-	if failed, ok := err.(*fs.PathError); ok {
+	failed := &fs.PathError{}
+	if errors.As(err, &failed) {
 		return failed
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}
@@ -238,8 +242,10 @@ func pathError(op, name string, err error) error {
 
 func (l *Linker) closure(found *opened) *Closure {
 	o := &Object{Place: *found.place, File: found.file}
-	c := &Closure{linker: l, begun: l.tree.work, said: map[string]bool{},
-		Program: o, Objects: []*Object{o}}
+	c := &Closure{
+		linker: l, begun: l.tree.work, said: map[string]bool{},
+		Program: o, Objects: []*Object{o},
+	}
 	c.main = c.newSpace(o)
 	return c
 }
@@ -254,10 +260,14 @@ func (c *Closure) loadInterpreter() {
 		}
 		name, rule = c.Program.usualInterpreter(), "the usual interpreter"
 	}
-	c.interpreter = Interpreter{SystemDirs: []string{"/lib64", "/usr/lib64", "/lib", "/usr/lib"}}
+	c.interpreter = Interpreter{SystemDirs: []string{
+		"/lib64", "/usr/lib64",
+		"/lib", "/usr/lib",
+	}}
 	found := c.linker.open(name)
 	err := found.err
-	if err == nil && (found.file.Class != c.Program.Class || found.file.Machine != c.Program.Machine) {
+	if err == nil && (found.file.Class != c.Program.Class ||
+		found.file.Machine != c.Program.Machine) {
 		err = errOther
 	}
 	if err != nil {
@@ -266,7 +276,8 @@ func (c *Closure) loadInterpreter() {
 		return
 	}
 	if !strings.HasPrefix(name, "/") {
-		c.warn("%s has a relative interpreter: it depends on the directory it is started in", c.Program.Name)
+		c.warn("%s has a relative interpreter: it depends on the directory it is "+
+			"started in", c.Program.Name)
 	}
 	c.interp = c.main.add(found, name, rule, c.Program)
 	in, ok := c.linker.interpreters[found.place.Real]
@@ -280,7 +291,8 @@ func (c *Closure) loadInterpreter() {
 		c.linker.interpreters[found.place.Real] = in
 	}
 	if in.SystemDirs == nil {
-		c.warn("%s tells no system directories: it may be another dynamic linker than glibc's and musl's", name)
+		c.warn("%s tells no system directories: it may be another dynamic linker than "+
+			"glibc's and musl's", name)
 		in.SystemDirs = c.interpreter.SystemDirs
 	}
 	if c.interpreter = in; in.Musl {
@@ -325,14 +337,18 @@ func (s *space) tokens(o *Object, text string) Tokens {
 		s.c.varies = true
 	}
 	return Tokens{
-		Origin: cmp.Or(o.origin(), "/"), Lib: s.c.interpreter.Lib, Platform: s.cpu.Platform}
+		Origin: cmp.Or(o.origin(),
+			"/"), Lib: s.c.interpreter.Lib, Platform: s.cpu.Platform,
+	}
 }
 
 // warnOrigin tells that the dynamic linker asks /proc/self/exe for the program's $ORIGIN.
 func (c *Closure) warnOrigin() {
-	c.warn("%s has $ORIGIN in a search path or name: that needs /proc in a jail", c.Program.Name)
+	c.warn("%s has $ORIGIN in a search path or name: that needs /proc in a jail",
+		c.Program.Name)
 	if c.Program.Info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
-		c.warn("%s runs with another user's rights, so that $ORIGIN doesn't count for others", c.Program.Name)
+		c.warn("%s runs with another user's rights, so that $ORIGIN doesn't count for "+
+			"others", c.Program.Name)
 	}
 }
 
@@ -409,7 +425,7 @@ func (l *Linker) ReadDir(p *Place) ([]string, error) {
 	}
 	entries, err := dir.ReadDir(maxNames + 1)
 	switch {
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		return nil, pathError("read", p.Name, plain(err))
 	case len(entries) > maxNames:
 		return nil, pathError("read", p.Name, fmt.Errorf("more than %d names", maxNames))
@@ -431,4 +447,8 @@ func plain(err error) error {
 }
 
 // ReadFile reads a regular file of up to limit bytes.
-func (l *Linker) ReadFile(name string, limit int64) ([]byte, error) { return l.tree.read(name, limit) }
+func (l *Linker) ReadFile(name string, limit int64) ([]byte,
+	error,
+) {
+	return l.tree.read(name, limit)
+}

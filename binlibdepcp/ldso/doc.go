@@ -13,25 +13,25 @@
 // machine, search.go knows where a name is looked for, token.go what $ORIGIN means there,
 // cache.go reads /etc/ld.so.cache, interpreter.go asks the dynamic linker itself what was
 // built into it, and libc.go the C library. tree.go walks symbolic links, space.go
-// remembers what is loaded under which name, needs.go has the order in which that happens,
-// and closure.go puts them together. script.go and env.go read #! lines.
+// remembers what is loaded under which name, needs.go has the order in which that
+// happens, and closure.go puts them together. script.go and env.go read #! lines.
 //
 // # Why not ask the dynamic linker
 //
 // ldd(1) starts the dynamic linker with an environment variable that asks it to print
 // instead of to run. That executes part of what is being inspected: the constructors of a
-// DT_AUDIT library run in any case, and an older ldd started whatever interpreter the file
-// names, CVE-2009-5064. It also works for this machine's programs only. Here nothing is
-// executed, files are opened without blocking, and every number that is read from one is
-// checked.
+// DT_AUDIT library run in any case, and an older ldd started whatever interpreter the
+// file names, CVE-2009-5064. It also works for this machine's programs only. Here nothing
+// is executed, files are opened without blocking, and every number that is read from one
+// is checked.
 //
 // # Two dynamic linkers
 //
 // glibc's and musl's search in different places and match names in different ways. The
 // rules here are those of elf/dl-load.c, elf/dl-deps.c and elf/dl-cache.c of glibc 2.36,
 // and of ldso/dynlink.c of musl 1.2. Where releases of glibc differ, that of the tree's
-// dynamic linker decides. The interpreter's own bytes tell whether it is glibc's or musl's,
-// its release, and its system directories, so that nothing needs to be known of a
+// dynamic linker decides. The interpreter's own bytes tell whether it is glibc's or
+// musl's, its release, and its system directories, so that nothing needs to be known of a
 // distribution.
 //
 // Left out are the subdirectories that glibc looked into until 2.36 besides glibc-hwcaps,

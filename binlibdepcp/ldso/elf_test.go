@@ -73,14 +73,21 @@ func (s elfSpec) bytes() []byte {
 	}
 	interp := text(s.interp)
 	var dynamic []uint64
-	add := func(tag elf.DynTag, value uint64) { dynamic = append(dynamic, uint64(tag), value) }
+	add := func(tag elf.DynTag, value uint64) {
+		dynamic = append(dynamic,
+			uint64(tag), value)
+	}
 	for _, name := range s.needed {
 		add(elf.DT_NEEDED, text(name))
 	}
 	for _, d := range s.more {
 		add(d.tag, text(d.text))
 	}
-	for _, d := range []dyn{{elf.DT_SONAME, s.soname}, {elf.DT_RPATH, s.rpath}, {elf.DT_RUNPATH, s.runpath}} {
+	for _, d := range []dyn{
+		{elf.DT_SONAME, s.soname},
+		{elf.DT_RPATH, s.rpath},
+		{elf.DT_RUNPATH, s.runpath},
+	} {
 		if d.text != "" {
 			add(d.tag, text(d.text))
 		}
@@ -177,15 +184,27 @@ func parseBytes(b []byte) (*File, error) {
 
 func TestParseFile(t *testing.T) {
 	spec := elfSpec{
-		interp: "/lib/ld.so", soname: "libx.so.1", needed: []string{"liba.so", "dir/libb.so"},
-		more:  []dyn{{elf.DT_FILTER, "libf.so"}, {elf.DT_AUXILIARY, "libaux.so"}, {elf.DT_AUDIT, "liba1.so:liba2.so"}},
+		interp: "/lib/ld.so", soname: "libx.so.1", needed: []string{
+			"liba.so", "dir/libb.so",
+		},
+		more: []dyn{
+			{elf.DT_FILTER, "libf.so"},
+			{elf.DT_AUXILIARY, "libaux.so"},
+			{elf.DT_AUDIT, "liba1.so:liba2.so"},
+		},
 		rpath: "$ORIGIN", runpath: "/opt/lib", flags1: elf.DF_1_NODEFLIB | elf.DF_1_PIE,
 	}
 	want := &File{
 		Interp: "/lib/ld.so", Soname: "libx.so.1",
-		Needs: []Need{{elf.DT_NEEDED, "liba.so"}, {elf.DT_NEEDED, "dir/libb.so"},
-			{elf.DT_FILTER, "libf.so"}, {elf.DT_AUXILIARY, "libaux.so"}},
-		Rpath: "$ORIGIN", Runpath: "/opt/lib", HasRunpath: true, Audit: []string{"liba1.so:liba2.so"},
+		Needs: []Need{
+			{elf.DT_NEEDED, "liba.so"},
+			{elf.DT_NEEDED, "dir/libb.so"},
+			{elf.DT_FILTER, "libf.so"},
+			{elf.DT_AUXILIARY, "libaux.so"},
+		},
+		Rpath: "$ORIGIN", Runpath: "/opt/lib", HasRunpath: true, Audit: []string{
+			"liba1.so:liba2.so",
+		},
 		NoDefLib: true, PIE: true,
 	}
 	for _, kind := range []struct {
@@ -193,17 +212,31 @@ func TestParseFile(t *testing.T) {
 		data    elf.Data
 		machine elf.Machine
 	}{
-		{elf.ELFCLASS64, elf.ELFDATA2LSB, elf.EM_X86_64}, {elf.ELFCLASS32, elf.ELFDATA2LSB, elf.EM_386},
-		{elf.ELFCLASS64, elf.ELFDATA2MSB, elf.EM_S390}, {elf.ELFCLASS32, elf.ELFDATA2MSB, elf.EM_MIPS},
+		{elf.ELFCLASS64, elf.ELFDATA2LSB, elf.EM_X86_64},
+		{
+			elf.ELFCLASS32,
+			elf.ELFDATA2LSB, elf.EM_386,
+		},
+		{elf.ELFCLASS64, elf.ELFDATA2MSB, elf.EM_S390},
+		{
+			elf.ELFCLASS32,
+			elf.ELFDATA2MSB, elf.EM_MIPS,
+		},
 	} {
 		spec.class, spec.data, spec.machine = kind.class, kind.data, kind.machine
-		want.Header = Header{Class: kind.class, Data: kind.data, Type: elf.ET_DYN, Machine: kind.machine}
+		want.Header = Header{
+			Class: kind.class, Data: kind.data, Type: elf.ET_DYN,
+			Machine: kind.machine,
+		}
 		got, err := parseBytes(spec.bytes())
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
 
-	static, err := parseBytes(elfSpec{static: true, kind: elf.ET_EXEC, sections: true}.bytes())
+	static, err := parseBytes(elfSpec{
+		static: true, kind: elf.ET_EXEC,
+		sections: true,
+	}.bytes())
 	require.NoError(t, err, "bogus section headers don't matter")
 	assert.Empty(t, static.Needs)
 }
@@ -224,26 +257,63 @@ func TestParseFileLies(t *testing.T) {
 		bytes []byte
 		want  string
 	}{
-		"nothing":          {nil, "file too short"},
-		"a short text":     {[]byte("hello\n"), "file too short"},
-		"a text":           {bytes.Repeat([]byte("hello\n"), 20), "invalid ELF header"},
-		"half a header":    {good[:40], "file too short"},
-		"a class of 7":     {change(func(b []byte) { b[elf.EI_CLASS] = 7 }), "invalid ELF header"},
-		"an object file":   {elfSpec{kind: elf.ET_REL}.bytes(), "neither a program nor"},
-		"no phdrs":         {good[:64], "invalid ELF header: EOF"},
-		"many phdrs":       {change(func(b []byte) { le.PutUint16(b[56:], 0xffff) }), "invalid ELF header"},
-		"phdrs far away":   {change(func(b []byte) { le.PutUint64(b[32:], 1<<62) }), "invalid ELF header"},
-		"interp of 0":      {change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], 1) }), "PT_INTERP of 1 bytes"},
-		"interp of 1 GiB":  {change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], 1<<30) }), "PT_INTERP of 1073741824 bytes"},
-		"interp NUL first": {change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], uint64(len("/lib/ld.so")+2)) }), "doesn't end in a NUL"},
-		"interp no NUL":    {change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], 4) }), "doesn't end in a NUL"},
-		"interp past end":  {change(func(b []byte) { le.PutUint64(phdr(b, 1)[8:], 1<<40) }), "PT_INTERP: file too short"},
-		"dynamic nowhere":  {change(func(b []byte) { le.PutUint64(phdr(b, 2)[16:], 1<<40) }), "no segment holds the address"},
-		"dynamic cut":      {change(func(b []byte) { le.PutUint64(phdr(b, 2)[40:], 16) }), "doesn't end in DT_NULL"},
-		"string far away":  {change(func(b []byte) { le.PutUint64(b[dynamic+8:], 1<<40) }), "string at 1099511627776 of a table of"},
-		"table nowhere":    {change(func(b []byte) { le.PutUint64(b[dynamic+16+8:], 1<<40) }), "no segment holds the address"},
-		"a long string":    {elfSpec{needed: []string{string(bytes.Repeat([]byte("x"), maxString+1))}}.bytes(), "more than the limit of 65536 bytes"},
-		"too many needs":   {many, "4097 names in the dynamic section"},
+		"nothing":       {nil, "file too short"},
+		"a short text":  {[]byte("hello\n"), "file too short"},
+		"a text":        {bytes.Repeat([]byte("hello\n"), 20), "invalid ELF header"},
+		"half a header": {good[:40], "file too short"},
+		"a class of 7": {
+			change(func(b []byte) { b[elf.EI_CLASS] = 7 }),
+			"invalid ELF header",
+		},
+		"an object file": {elfSpec{kind: elf.ET_REL}.bytes(), "neither a program nor"},
+		"no phdrs":       {good[:64], "invalid ELF header: EOF"},
+		"many phdrs": {
+			change(func(b []byte) { le.PutUint16(b[56:], 0xffff) }),
+			"invalid ELF header",
+		},
+		"phdrs far away": {
+			change(func(b []byte) { le.PutUint64(b[32:], 1<<62) }),
+			"invalid ELF header",
+		},
+		"interp of 0": {
+			change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], 1) }),
+			"PT_INTERP of 1 bytes",
+		},
+		"interp of 1 GiB": {change(func(b []byte) {
+			le.PutUint64(phdr(b, 1)[32:],
+				1<<30)
+		}), "PT_INTERP of 1073741824 bytes"},
+		"interp NUL first": {change(func(b []byte) {
+			le.PutUint64(phdr(b, 1)[32:],
+				uint64(len("/lib/ld.so")+2))
+		}), "doesn't end in a NUL"},
+		"interp no NUL": {
+			change(func(b []byte) { le.PutUint64(phdr(b, 1)[32:], 4) }),
+			"doesn't end in a NUL",
+		},
+		"interp past end": {change(func(b []byte) {
+			le.PutUint64(phdr(b, 1)[8:],
+				1<<40)
+		}), "PT_INTERP: file too short"},
+		"dynamic nowhere": {change(func(b []byte) {
+			le.PutUint64(phdr(b, 2)[16:],
+				1<<40)
+		}), "no segment holds the address"},
+		"dynamic cut": {
+			change(func(b []byte) { le.PutUint64(phdr(b, 2)[40:], 16) }),
+			"doesn't end in DT_NULL",
+		},
+		"string far away": {change(func(b []byte) {
+			le.PutUint64(b[dynamic+8:],
+				1<<40)
+		}), "string at 1099511627776 of a table of"},
+		"table nowhere": {change(func(b []byte) {
+			le.PutUint64(b[dynamic+16+8:],
+				1<<40)
+		}), "no segment holds the address"},
+		"a long string": {elfSpec{needed: []string{string(bytes.Repeat([]byte("x"),
+			maxString+1))}}.bytes(), "more than the limit of 65536 bytes"},
+		"too many needs": {many, "4097 names in the dynamic section"},
 	} {
 		_, err := parseBytes(c.bytes)
 		assert.ErrorContains(t, err, c.want, name)
@@ -265,7 +335,10 @@ func withSegments(b []byte, i, times int) []byte {
 
 // Segments and strings that are the same bytes over and over cost nothing more.
 func TestParseFileRepeats(t *testing.T) {
-	b := elfSpec{interp: "/first", needed: []string{"liba.so"}, note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`)}.bytes()
+	b := elfSpec{
+		interp: "/first", needed: []string{"liba.so"},
+		note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`),
+	}.bytes()
 	for i, what := range []string{"PT_LOAD", "PT_INTERP", "PT_DYNAMIC"} {
 		f, err := parseBytes(withSegments(b, i, 2000))
 		require.NoError(t, err, what)
@@ -279,21 +352,26 @@ func TestParseFileRepeats(t *testing.T) {
 
 	// The kernel takes the first PT_INTERP.
 	two := withSegments(b, 1, 1)
-	binary.LittleEndian.PutUint64(two[len(two)-56+8:], uint64(bytes.Index(two, []byte("liba.so"))))
+	binary.LittleEndian.PutUint64(two[len(two)-56+8:],
+		uint64(bytes.Index(two, []byte("liba.so"))))
 	binary.LittleEndian.PutUint64(two[len(two)-56+32:], uint64(len("liba.so\x00")))
 	f, err = parseBytes(two)
 	require.NoError(t, err)
 	assert.Equal(t, "/first", f.Interp)
 
 	// 4,000 names, each a part of one long string.
-	spec := elfSpec{needed: []string{strings.Repeat("x", maxString-1)}, more: make([]dyn, 4000)}
+	spec := elfSpec{
+		needed: []string{strings.Repeat("x", maxString-1)},
+		more:   make([]dyn, 4000),
+	}
 	for i := range spec.more {
 		spec.more[i].tag = elf.DT_NEEDED
 	}
 	long := spec.bytes()
 	dynamic := len(long) - (4000+4)*16
 	for i := range 4000 {
-		binary.LittleEndian.PutUint64(long[dynamic+16*(i+1)+8:], uint64(2+i)) // the interpreter's "" is at 1
+		// the interpreter's "" is at 1
+		binary.LittleEndian.PutUint64(long[dynamic+16*(i+1)+8:], uint64(2+i))
 	}
 	_, err = parseBytes(long)
 	assert.ErrorContains(t, err, "more than the limit of 1048576 bytes of names")
@@ -301,20 +379,26 @@ func TestParseFileRepeats(t *testing.T) {
 
 func TestParseDlopen(t *testing.T) {
 	order := binary.LittleEndian
-	got, err := ParseDlopen(append(note("GNU\x00", 3, "abcde"), note("FDO\x00", noteDlopen,
-		`[{"feature":"zip","soname":["libz.so.1","libzz.so"],"priority":"suggested"},{"soname":["liba.so"]}]`)...), order, 4)
+	got, err := ParseDlopen(append(note("GNU\x00", 3, "abcde"),
+		note("FDO\x00", noteDlopen,
+			`[{"feature":"zip","soname":["libz.so.1","libzz.so"],"priority":"suggested"},{"soname":["liba.so"]}]`)...), order, 4)
 	require.NoError(t, err)
 	assert.Equal(t, []Dlopen{
-		{Feature: "zip", Soname: []string{"libz.so.1", "libzz.so"}, Priority: "suggested"},
+		{
+			Feature: "zip", Soname: []string{"libz.so.1", "libzz.so"},
+			Priority: "suggested",
+		},
 		{Soname: []string{"liba.so"}, Priority: "recommended"},
 	}, got)
-	_, err = ParseDlopen(note("FDO\x00", noteDlopen, "[{}"+strings.Repeat(",{}", maxDlopen)+"]"), order, 4)
+	_, err = ParseDlopen(note("FDO\x00", noteDlopen,
+		"[{}"+strings.Repeat(",{}", maxDlopen)+"]"), order, 4)
 	assert.ErrorContains(t, err, "more than 256 libraries")
 	_, err = ParseDlopen(note("FDO\x00", noteDlopen, "no JSON"), order, 4)
 	assert.ErrorContains(t, err, "dlopen note")
 	_, err = ParseDlopen([]byte("\xff\xff\xff\xff\xff\xff\xff\xff0000"), order, 4)
 	assert.ErrorContains(t, err, "note of")
-	f, err := parseBytes(elfSpec{note: note("FDO\x00", noteDlopen, `[{"soname":["liba.so"]}]`)}.bytes())
+	f, err := parseBytes(elfSpec{note: note("FDO\x00", noteDlopen,
+		`[{"soname":["liba.so"]}]`)}.bytes())
 	require.NoError(t, err)
 	assert.Len(t, f.Dlopen, 1)
 }

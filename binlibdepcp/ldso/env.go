@@ -70,13 +70,14 @@ type envOption struct {
 
 // envLong are the long options of env that have a value, by their short forms.
 var envLong = map[string]byte{
-	"unset": 'u', "chdir": 'C', "split-string": 'S', "argv0": 'a'}
+	"unset": 'u', "chdir": 'C', "split-string": 'S', "argv0": 'a',
+}
 
 // cutEnvOption takes an option off the front of the arguments.
 func cutEnvOption(args []string) (o envOption, ok bool) {
 	word, rest := args[0], args[1:]
 	var value string
-	hasValue := false
+	var hasValue bool
 	if long, isLong := strings.CutPrefix(word, "--"); isLong {
 		long, value, hasValue = strings.Cut(long, "=")
 		if o.name = envLongName(long); o.name == 0 {

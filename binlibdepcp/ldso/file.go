@@ -111,7 +111,8 @@ func ParseHeader(head []byte) (Header, error) {
 	}
 	h.Type = elf.Type(order.Uint16(head[16:]))
 	h.Machine = elf.Machine(order.Uint16(head[18:]))
-	h.badVersion = head[elf.EI_VERSION] != byte(elf.EV_CURRENT) || order.Uint32(head[20:]) != 1
+	h.badVersion = head[elf.EI_VERSION] != byte(elf.EV_CURRENT) ||
+		order.Uint32(head[20:]) != 1
 	switch h.Class {
 	case elf.ELFCLASS32:
 		h.Flags = order.Uint32(head[36:])
@@ -139,7 +140,7 @@ const headSize = 4096
 func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	f := &File{}
 	n, err := r.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return f, err
 	}
 	head = head[:n]
@@ -156,10 +157,10 @@ func parseFile(r io.ReaderAt, head []byte) (*File, error) {
 	setVersion(head, f.Data)
 	var im image
 	if im.File, err = elf.NewFile(&buffered{head, r}); err != nil {
-		return f, fmt.Errorf("%w: %v", ErrMagic, err)
+		return f, fmt.Errorf("%w: %w", ErrMagic, err)
 	}
 	interp, dynamic := im.scan(f)
-	if f.flaw == ErrSegments {
+	if errors.Is(f.flaw, ErrSegments) {
 		return f, f.flaw
 	}
 	if interp != nil {
@@ -257,7 +258,7 @@ func (im *image) into(b []byte, address, n uint64) ([]byte, error) {
 			n = min(n, p.Filesz-skip)
 			b = slices.Grow(b[:0], int(n))[:n]
 			read, err := p.ReadAt(b, int64(skip))
-			if err == io.EOF { // the file is shorter than it says
+			if errors.Is(err, io.EOF) { // the file is shorter than it says
 				err = nil
 			}
 			return b[:read], err
@@ -298,7 +299,8 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 	table := stringTable{im: im}
 	names, err := im.entries(f, b, &table)
 	if err == nil && len(names) > maxNeeds {
-		err = fmt.Errorf("%d names in the dynamic section: %w", len(names), limitError(maxNeeds, "names"))
+		err = fmt.Errorf("%d names in the dynamic section: %w", len(names),
+			limitError(maxNeeds, "names"))
 	}
 	if err != nil {
 		return err
@@ -322,7 +324,8 @@ func (im *image) dynamic(f *File, p *elf.Prog) error {
 
 // entries reads the entries of a dynamic section, and returns those that name something.
 func (im *image) entries(
-	f *File, b []byte, table *stringTable) (names []dynEntry, err error) {
+	f *File, b []byte, table *stringTable,
+) (names []dynEntry, err error) {
 	for {
 		var e dynEntry
 		if e, b, err = im.entry(b); err != nil {
@@ -363,7 +366,8 @@ func (im *image) entry(b []byte) (e dynEntry, rest []byte, err error) {
 	if size == 16 {
 		e.tag, e.value = elf.DynTag(im.ByteOrder.Uint64(b)), im.ByteOrder.Uint64(b[8:])
 	} else {
-		e.tag, e.value = elf.DynTag(int32(im.ByteOrder.Uint32(b))), uint64(im.ByteOrder.Uint32(b[4:]))
+		e.tag, e.value = elf.DynTag(int32(im.ByteOrder.Uint32(b))), uint64(
+			im.ByteOrder.Uint32(b[4:]))
 	}
 	return e, b[size:], nil
 }

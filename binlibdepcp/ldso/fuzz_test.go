@@ -15,8 +15,11 @@ import (
 func FuzzParseFile(f *testing.F) {
 	f.Add(glibc)
 	f.Add(musl)
-	f.Add(elfSpec{interp: glibcName, needed: []string{"liba.so", "libb.so"}, rpath: "/r", runpath: "/s",
-		note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`)}.bytes())
+	f.Add(elfSpec{
+		interp: glibcName, needed: []string{"liba.so", "libb.so"},
+		rpath: "/r", runpath: "/s",
+		note: note("FDO\x00", noteDlopen, `[{"soname":["libz.so"]}]`),
+	}.bytes())
 	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := parseBytes(b)
@@ -30,7 +33,8 @@ func FuzzParseFile(f *testing.F) {
 }
 
 func FuzzParseDlopen(f *testing.F) {
-	f.Add(note("FDO\x00", noteDlopen, `[{"feature":"x","soname":["liba.so"],"priority":"required"}]`), uint64(4))
+	f.Add(note("FDO\x00", noteDlopen,
+		`[{"feature":"x","soname":["liba.so"],"priority":"required"}]`), uint64(4))
 	f.Add(note("GNU\x00", 3, "id"), uint64(8))
 	f.Fuzz(func(t *testing.T, b []byte, align uint64) {
 		_, _ = ParseDlopen(b, binary.LittleEndian, align)
@@ -40,7 +44,10 @@ func FuzzParseDlopen(f *testing.F) {
 
 // What was read from a cache, and written, is read as the same.
 func FuzzParseCache(f *testing.F) {
-	entries := Cache{{Name: "liba.so", Path: "/liba.so", Flags: 3}, {Name: "libb.so", Path: "/b", HWCap: "x86-64-v3"}}
+	entries := Cache{
+		{Name: "liba.so", Path: "/liba.so", Flags: 3},
+		{Name: "libb.so", Path: "/b", HWCap: "x86-64-v3"},
+	}
 	f.Add(entries.Bytes(binary.LittleEndian))
 	f.Add(entries.Bytes(binary.BigEndian))
 	f.Add([]byte("ld.so-1.7.0\x00\x01\x00\x00\x00"))
@@ -63,7 +70,8 @@ func FuzzParseCache(f *testing.F) {
 func FuzzParseInterpreter(f *testing.F) {
 	f.Add(glibc)
 	f.Add(musl)
-	f.Add([]byte("\x00/lib/\x00/usr/lib/\x00lib\x00/etc/ld.so.cache\x00release version 2.36."))
+	f.Add([]byte(
+		"\x00/lib/\x00/usr/lib/\x00lib\x00/etc/ld.so.cache\x00release version 2.36."))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, dir := range ParseInterpreter(b).SystemDirs {
 			assert.LessOrEqual(t, len(dir), 4096)

@@ -27,15 +27,15 @@ func ParseInterpreter(b []byte) Interpreter {
 			in.PathFile = ""
 		}
 		// The default path is one string. Debian has a directory more at its start.
-		if i := bytes.Index(b, []byte("/lib:/usr/local/lib:/usr/lib")); i >= 0 {
-			start := bytes.LastIndexByte(b[:i], 0) + 1
+		if before, _, ok := bytes.Cut(b, []byte("/lib:/usr/local/lib:/usr/lib")); ok {
+			start := bytes.LastIndexByte(before, 0) + 1
 			in.SystemDirs = splitMusl(cString(b[start:]))
 		}
 		return in
 	}
 	in := Interpreter{SystemDirs: systemDirs(b)}
-	if i := bytes.Index(b, []byte("/ld.so.cache\x00")); i >= 0 {
-		in.Cache = cString(b[bytes.LastIndexByte(b[:i], 0)+1:])
+	if before, _, ok := bytes.Cut(b, []byte("/ld.so.cache\x00")); ok {
+		in.Cache = cString(b[bytes.LastIndexByte(before, 0)+1:])
 	}
 	in.Version = parseRelease(b)
 	// $LIB is the last part of the first system directory; on Debian, its last two.

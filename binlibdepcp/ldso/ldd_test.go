@@ -4,6 +4,7 @@ package ldso
 
 import (
 	"debug/elf"
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -38,7 +39,8 @@ func TestLdd(t *testing.T) {
 				pairs += len(got)
 				if want != nil {
 					assert.Equal(t, want, got, file)
-				} else if len(got) > 0 { // not static: this kernel doesn't run x32, or 32-bit programs
+					// not static: this kernel doesn't run x32, or 32-bit programs
+				} else if len(got) > 0 {
 					refused++
 				}
 			}
@@ -97,7 +99,8 @@ func ldd(files []string) map[string][]string {
 var lddLine = regexp.MustCompile(`^\t(?:(.*) => )?(.*?)(?: \(0x[0-9a-f]+\))?$`)
 
 func lddBatch(files []string) map[string][]string {
-	cmd := exec.Command("ldd", append(files, "/bin/true")...) // two at least: it prints their names
+	// two at least: it prints their names
+	cmd := exec.Command("ldd", append(files, "/bin/true")...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}
 	cmd.Dir = "/"
 	out, _ := cmd.CombinedOutput() // it fails if there is a static one
@@ -128,9 +131,11 @@ func lddBatch(files []string) map[string][]string {
 	return all
 }
 
-// isVDSO reports whether a name is that of the object that the kernel has mapped, vdso(7).
+// isVDSO reports whether a name is that of the object that the kernel has mapped,
+// vdso(7).
 func isVDSO(name string) bool {
-	return strings.HasPrefix(name, "linux-vdso.so.") || strings.HasPrefix(name, "linux-gate.so.")
+	return strings.HasPrefix(name, "linux-vdso.so.") ||
+		strings.HasPrefix(name, "linux-gate.so.")
 }
 
 // ours returns the same from the closure.
@@ -144,7 +149,8 @@ func ours(t *testing.T, l *Linker, file string) []string {
 		paths = append(paths, o.Name)
 	}
 	for _, problem := range c.Problems {
-		missing, ok := problem.(*NotFound)
+		missing := &NotFound{}
+		ok := errors.As(problem, &missing)
 		require.True(t, ok)
 		paths = append(paths, missing.Name+": not found")
 	}

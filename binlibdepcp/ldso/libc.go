@@ -46,8 +46,8 @@ func parseLibc(b []byte) (version, gconv string) {
 		}
 	}
 	const cache = "/gconv-modules.cache"
-	if i := bytes.Index(b, []byte(cache+"\x00")); i >= 0 {
-		gconv = strings.TrimSuffix(cString(b[bytes.LastIndexByte(b[:i], 0)+1:]), cache)
+	if before, _, ok := bytes.Cut(b, []byte(cache+"\x00")); ok {
+		gconv = strings.TrimSuffix(cString(b[bytes.LastIndexByte(before, 0)+1:]), cache)
 	}
 	return version, gconv
 }
@@ -56,11 +56,11 @@ func parseLibc(b []byte) (version, gconv string) {
 // one since 2.33, libc.so.6 always had one.
 func parseRelease(b []byte) string {
 	const banner = " release version "
-	i := bytes.Index(b, []byte(banner))
-	if i < 0 {
+	_, after, ok := bytes.Cut(b, []byte(banner))
+	if !ok {
 		return ""
 	}
-	version := cString(b[i+len(banner):])
+	version := cString(after)
 	rest := strings.TrimLeft(version, ".0123456789")
 	return strings.TrimSuffix(strings.TrimSuffix(version, rest), ".")
 }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// Limits for what a program and its libraries may ask for, all together. They are far above
-// what real programs need: the largest load some hundred files.
+// Limits for what a program and its libraries may ask for, all together. They are far
+// above what real programs need: the largest load some hundred files.
 const (
 	maxObjects  = 4096    // files loaded for a program
 	maxWork     = 1 << 26 // bytes of the paths that are looked at for a program
@@ -23,7 +23,10 @@ const MaxCache = 8 << 20
 // ErrLimit is in the error of what exceeds a limit.
 var ErrLimit = errors.New("more than the limit")
 
-func limitError(n int, unit string) error { return fmt.Errorf("%w of %d %s", ErrLimit, n, unit) }
+func limitError(n int, unit string) error {
+	return fmt.Errorf("%w of %d %s",
+		ErrLimit, n, unit)
+}
 
 // limit returns an error if the program has made more work than any program needs.
 func (c *Closure) limit() error {

@@ -37,46 +37,86 @@ const (
 // abis lists what runs on today's Linux machines; see the ABI list of the glibc wiki. The
 // first one that fits a header counts.
 var abis = []abi{
-	{elf.ELFCLASS64, elf.EM_X86_64, 0, 0,
-		"/lib64/ld-linux-x86-64.so.2", "x86_64", 0x303, "x86_64"},
-	{elf.ELFCLASS32, elf.EM_X86_64, 0, 0,
-		"/libx32/ld-linux-x32.so.2", "x32", 0x803, "x86_64"},
-	{elf.ELFCLASS32, elf.EM_386, 0, 0,
-		"/lib/ld-linux.so.2", "i386", 0x003, "i686"},
-	{elf.ELFCLASS64, elf.EM_AARCH64, 0, 0,
-		"/lib/ld-linux-aarch64.so.1", "aarch64", 0xa03, "aarch64"},
-	{elf.ELFCLASS32, elf.EM_ARM, armSoftFloat, armSoftFloat,
-		"/lib/ld-linux.so.3", "arm", 0xb03, "v5l"},
-	{elf.ELFCLASS32, elf.EM_ARM, 0, 0,
-		"/lib/ld-linux-armhf.so.3", "armhf", 0x903, "v7l"},
-	{elf.ELFCLASS64, elf.EM_RISCV, riscvFloat, 0,
-		"/lib/ld-linux-riscv64-lp64.so.1", "riscv64-sf", 0xf03, ""},
-	{elf.ELFCLASS64, elf.EM_RISCV, 0, 0,
-		"/lib/ld-linux-riscv64-lp64d.so.1", "riscv64", 0x1003, ""},
-	{elf.ELFCLASS64, elf.EM_PPC64, ppc64ABI, 1,
-		"/lib64/ld64.so.1", "powerpc64", 0x503, ""},
-	{elf.ELFCLASS64, elf.EM_PPC64, 0, 0,
-		"/lib64/ld64.so.2", "powerpc64le", 0x503, "power8"},
-	{elf.ELFCLASS64, elf.EM_S390, 0, 0,
-		"/lib/ld64.so.1", "s390x", 0x403, "z900"},
-	{elf.ELFCLASS64, elf.EM_MIPS, mipsNaN2008, mipsNaN2008,
-		"/lib64/ld-linux-mipsn8.so.1", "mips64el", 0xe03, "mips64r6"},
-	{elf.ELFCLASS64, elf.EM_MIPS, 0, 0,
-		"/lib64/ld.so.1", "mips64el", 0x703, "mips64"},
-	{elf.ELFCLASS32, elf.EM_MIPS, mipsABI2 | mipsNaN2008, mipsABI2 | mipsNaN2008,
-		"/lib32/ld-linux-mipsn8.so.1", "mipsn32el", 0xd03, ""},
-	{elf.ELFCLASS32, elf.EM_MIPS, mipsABI2, mipsABI2,
-		"/lib32/ld.so.1", "mipsn32el", 0x603, ""},
-	{elf.ELFCLASS32, elf.EM_MIPS, mipsNaN2008, mipsNaN2008,
-		"/lib/ld-linux-mipsn8.so.1", "mipsel", 0xc03, ""},
-	{elf.ELFCLASS32, elf.EM_MIPS, 0, 0,
-		"/lib/ld.so.1", "mipsel", 0x003, ""},
-	{elf.ELFCLASS64, elf.EM_SPARCV9, 0, 0,
-		"/lib64/ld-linux.so.2", "sparc64", 0x103, ""},
-	{elf.ELFCLASS64, elf.EM_LOONGARCH, loongFloat, 1,
-		"/lib64/ld-linux-loongarch-lp64s.so.1", "loongarch64-sf", 0x1103, ""},
-	{elf.ELFCLASS64, elf.EM_LOONGARCH, 0, 0,
-		"/lib64/ld-linux-loongarch-lp64d.so.1", "loongarch64", 0x1203, ""},
+	{
+		elf.ELFCLASS64, elf.EM_X86_64, 0, 0,
+		"/lib64/ld-linux-x86-64.so.2", "x86_64", 0x303, "x86_64",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_X86_64, 0, 0,
+		"/libx32/ld-linux-x32.so.2", "x32", 0x803, "x86_64",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_386, 0, 0,
+		"/lib/ld-linux.so.2", "i386", 0x003, "i686",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_AARCH64, 0, 0,
+		"/lib/ld-linux-aarch64.so.1", "aarch64", 0xa03, "aarch64",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_ARM, armSoftFloat, armSoftFloat,
+		"/lib/ld-linux.so.3", "arm", 0xb03, "v5l",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_ARM, 0, 0,
+		"/lib/ld-linux-armhf.so.3", "armhf", 0x903, "v7l",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_RISCV, riscvFloat, 0,
+		"/lib/ld-linux-riscv64-lp64.so.1", "riscv64-sf", 0xf03, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_RISCV, 0, 0,
+		"/lib/ld-linux-riscv64-lp64d.so.1", "riscv64", 0x1003, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_PPC64, ppc64ABI, 1,
+		"/lib64/ld64.so.1", "powerpc64", 0x503, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_PPC64, 0, 0,
+		"/lib64/ld64.so.2", "powerpc64le", 0x503, "power8",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_S390, 0, 0,
+		"/lib/ld64.so.1", "s390x", 0x403, "z900",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_MIPS, mipsNaN2008, mipsNaN2008,
+		"/lib64/ld-linux-mipsn8.so.1", "mips64el", 0xe03, "mips64r6",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_MIPS, 0, 0,
+		"/lib64/ld.so.1", "mips64el", 0x703, "mips64",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_MIPS, mipsABI2 | mipsNaN2008, mipsABI2 | mipsNaN2008,
+		"/lib32/ld-linux-mipsn8.so.1", "mipsn32el", 0xd03, "",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_MIPS, mipsABI2, mipsABI2,
+		"/lib32/ld.so.1", "mipsn32el", 0x603, "",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_MIPS, mipsNaN2008, mipsNaN2008,
+		"/lib/ld-linux-mipsn8.so.1", "mipsel", 0xc03, "",
+	},
+	{
+		elf.ELFCLASS32, elf.EM_MIPS, 0, 0,
+		"/lib/ld.so.1", "mipsel", 0x003, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_SPARCV9, 0, 0,
+		"/lib64/ld-linux.so.2", "sparc64", 0x103, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_LOONGARCH, loongFloat, 1,
+		"/lib64/ld-linux-loongarch-lp64s.so.1", "loongarch64-sf", 0x1103, "",
+	},
+	{
+		elf.ELFCLASS64, elf.EM_LOONGARCH, 0, 0,
+		"/lib64/ld-linux-loongarch-lp64d.so.1", "loongarch64", 0x1203, "",
+	},
 }
 
 // abi returns what is known of the header's machine; others get FLAG_ELF_LIBC6, which is
@@ -85,7 +125,8 @@ func (h Header) abi() abi {
 	for _, a := range abis {
 		if a.class == h.Class && a.machine == h.Machine && h.Flags&a.mask == a.eflags {
 			if h.Data == elf.ELFDATA2MSB {
-				a.muslArch = strings.TrimSuffix(strings.TrimSuffix(a.muslArch, "el"), "le")
+				a.muslArch = strings.TrimSuffix(
+					strings.TrimSuffix(a.muslArch, "el"), "le")
 			}
 			return a
 		}
@@ -129,7 +170,8 @@ func (h Header) lastABIVersion() byte {
 		return 0
 	}
 	switch h.Machine { // those that have indirect functions, and so one more
-	case elf.EM_X86_64, elf.EM_386, elf.EM_PPC, elf.EM_PPC64, elf.EM_SPARC, elf.EM_SPARCV9,
+	case elf.EM_X86_64, elf.EM_386, elf.EM_PPC, elf.EM_PPC64,
+		elf.EM_SPARC, elf.EM_SPARCV9,
 		elf.EM_RISCV:
 		return 3
 	}
@@ -190,7 +232,8 @@ func HostCPU() CPU {
 	x := cpu.X86
 	v2 := x.HasSSE3 && x.HasSSSE3 && x.HasSSE41 && x.HasSSE42 && x.HasPOPCNT && x.HasCX16
 	v3 := v2 && x.HasAVX && x.HasAVX2 && x.HasBMI1 && x.HasBMI2 && x.HasFMA
-	v4 := v3 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512CD && x.HasAVX512DQ && x.HasAVX512VL
+	v4 := v3 && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512CD &&
+		x.HasAVX512DQ && x.HasAVX512VL
 	c := CPU{Platform: "x86_64"}
 	if v4 {
 		c.HWCaps = append(c.HWCaps, "x86-64-v4")
@@ -207,7 +250,8 @@ func HostCPU() CPU {
 
 // isHost reports whether HostCPU is meant for programs of this machine.
 func (h Header) isHost() bool {
-	return runtime.GOARCH == "amd64" && h.Machine == elf.EM_X86_64 && h.Class == elf.ELFCLASS64
+	return runtime.GOARCH == "amd64" && h.Machine == elf.EM_X86_64 &&
+		h.Class == elf.ELFCLASS64
 }
 
 // fitsFlags reports whether the flags of an entry in ld.so.cache are those of an ABI.

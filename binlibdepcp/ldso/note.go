@@ -16,7 +16,8 @@ type Dlopen struct {
 	Soname      []string `json:"soname"` // any one of them will do, the first is the best
 	Feature     string   `json:"feature"`
 	Description string   `json:"description"`
-	Priority    string   `json:"priority"` // required, recommended (if none is given) or suggested
+	// required, recommended (if none is given) or suggested
+	Priority string `json:"priority"`
 }
 
 // noteDlopen is the note's type; its owner is "FDO".
@@ -54,7 +55,8 @@ func ParseDlopen(b []byte, order binary.ByteOrder, align uint64) ([]Dlopen, erro
 				return all, err
 			}
 			if len(all)+len(some) > maxDlopen {
-				return all, fmt.Errorf("more than %d libraries in dlopen notes", maxDlopen)
+				return all, fmt.Errorf(
+					"more than %d libraries in dlopen notes", maxDlopen)
 			}
 			all = append(all, some...)
 		}

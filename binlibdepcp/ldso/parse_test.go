@@ -37,7 +37,10 @@ func TestExpand(t *testing.T) {
 	_, ok := Tokens{Origin: "/o"}.Expand("/opt/$PLATFORM/lib")
 	assert.False(t, ok, "a machine without a name for it")
 	for _, c := range []struct{ s, want string }{
-		{"$ORIGIN:/x", "/o:/x"}, {"${ORIGIN}/l", "/o/l"}, {"/a:/b", "/a:/b"}, {"$LIB", "void"}, {"$", "void"},
+		{"$ORIGIN:/x", "/o:/x"}, {"${ORIGIN}/l", "/o/l"}, {"/a:/b", "/a:/b"}, {
+			"$LIB",
+			"void",
+		}, {"$", "void"},
 	} {
 		got, ok := expandMusl(c.s, "/o")
 		if !ok {
@@ -74,15 +77,21 @@ func TestSplitPath(t *testing.T) {
 
 // The order is that of _dl_cache_libcmp(), on which the dynamic linker's search relies.
 func TestCompareNames(t *testing.T) {
-	ascii := []string{"", "a", "libc.so", "libc.so.6", "libc.so.06.1", "libc.so.10", "libcap.so", "libc1.so"}
+	ascii := []string{
+		"", "a", "libc.so", "libc.so.6", "libc.so.06.1", "libc.so.10",
+		"libcap.so", "libc1.so",
+	}
 	for signed, ascending := range map[bool][]string{
-		true:  append([]string{"\x80", "\xff"}, append(slices.Clone(ascii), "lib\xff", "lib")...),
+		true: append([]string{"\x80", "\xff"}, append(slices.Clone(ascii),
+			"lib\xff", "lib")...),
 		false: append(slices.Clone(ascii), "lib", "lib\xff", "\x80", "\xff"),
 	} {
-		slices.SortFunc(ascending, func(a, b string) int { return compareNames(a, b, signed) })
+		slices.SortFunc(ascending,
+			func(a, b string) int { return compareNames(a, b, signed) })
 		for i, a := range ascending {
 			for j, b := range ascending {
-				assert.Equal(t, cmp.Compare(i, j), compareNames(a, b, signed), "%q and %q", a, b)
+				assert.Equal(t, cmp.Compare(i, j), compareNames(a, b, signed),
+					"%q and %q", a, b)
 			}
 		}
 		if signed {
@@ -90,11 +99,13 @@ func TestCompareNames(t *testing.T) {
 			assert.Equal(t, []string{"lib\xff", "lib"}, ascending[4:6])
 		} else {
 			assert.Equal(t, []string{"", "a", "lib"}, ascending[:3])
-			assert.Equal(t, []string{"lib\xff", "\x80", "\xff"}, ascending[len(ascending)-3:])
+			assert.Equal(t, []string{"lib\xff", "\x80", "\xff"},
+				ascending[len(ascending)-3:])
 		}
 	}
 	assert.Zero(t, compareNames("lib007.so", "lib7.so", true))
-	assert.Positive(t, compareNames("lib4.so", "lib3000000000.so", true), "an int of 32 bits overflows")
+	assert.Positive(t, compareNames("lib4.so", "lib3000000000.so", true),
+		"an int of 32 bits overflows")
 }
 
 // The entries of an ABI are those of its flags. Some take those of older libraries too.
@@ -115,7 +126,10 @@ func TestCacheFlags(t *testing.T) {
 	} {
 		var cache Cache
 		for i, flags := range c.entries {
-			cache = append(cache, CacheEntry{Name: "liba.so", Path: fmt.Sprint(i), Flags: flags})
+			cache = append(cache, CacheEntry{
+				Name: "liba.so",
+				Path: fmt.Sprint(i), Flags: flags,
+			})
 		}
 		cache, err := ParseCache(cache.Bytes(binary.LittleEndian))
 		require.NoError(t, err)
@@ -129,9 +143,21 @@ func TestCacheFlags(t *testing.T) {
 func TestCacheKept(t *testing.T) {
 	const v3 = "x86-64-v3"
 	c, err := ParseCache(Cache{
-		{Name: "liba.so.01", Path: "/gone", Flags: 0x303}, {Name: "liba.so.1", Path: "/a", Flags: 0x303},
-		{Name: "libb.so", Path: "/gone", Flags: 0x303}, {Name: "libb.so", Path: "/left", Flags: 0x303},
-		{Name: "libc.so", Path: "/left", Flags: 0x303, HWCap: v3}, {Name: "libc.so", Path: "/c", Flags: 0x303},
+		{Name: "liba.so.01", Path: "/gone", Flags: 0x303},
+		{
+			Name: "liba.so.1",
+			Path: "/a", Flags: 0x303,
+		},
+		{Name: "libb.so", Path: "/gone", Flags: 0x303},
+		{
+			Name: "libb.so",
+			Path: "/left", Flags: 0x303,
+		},
+		{Name: "libc.so", Path: "/left", Flags: 0x303, HWCap: v3},
+		{
+			Name: "libc.so",
+			Path: "/c", Flags: 0x303,
+		},
 	}.Bytes(binary.LittleEndian))
 	require.NoError(t, err)
 	var paths []string
@@ -145,7 +171,10 @@ func TestCacheKept(t *testing.T) {
 // Before glibc 2.33 a cache doesn't tell its byte order.
 func TestCacheOrder(t *testing.T) {
 	entries := Cache{{Name: "liba.so", Path: "/lib/liba.so", Flags: 0x403}}
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+	for _, order := range []binary.AppendByteOrder{
+		binary.LittleEndian,
+		binary.BigEndian,
+	} {
 		b := entries.Bytes(order)
 		b[28] = 0
 		got, err := ParseCache(b)
@@ -159,16 +188,28 @@ func TestCache(t *testing.T) {
 		{Name: "liba.so.9", Path: "/lib/liba.so.9", Flags: 0x303},
 		{Name: "liba.so.10", Path: "/lib/liba.so.10", Flags: 0x303},
 		{Name: "liba.so.10", Path: "/lib32/liba.so.10", Flags: 3},
-		{Name: "liba.so.10", Path: "/lib/glibc-hwcaps/x86-64-v3/liba.so.10", Flags: 0x303, HWCap: "x86-64-v3"},
-		{Name: "liba.so.10", Path: "/lib/glibc-hwcaps/x86-64-v2/liba.so.10", Flags: 0x303, HWCap: "x86-64-v2"},
+		{
+			Name: "liba.so.10",
+			Path: "/lib/glibc-hwcaps/x86-64-v3/liba.so.10", Flags: 0x303,
+			HWCap: "x86-64-v3",
+		},
+		{
+			Name: "liba.so.10",
+			Path: "/lib/glibc-hwcaps/x86-64-v2/liba.so.10", Flags: 0x303,
+			HWCap: "x86-64-v2",
+		},
 		{Name: "libb.so", Path: "/opt/libb.so", Flags: 0x303},
 		{Name: "libb.so", Path: "/second/libb.so", Flags: 0x303},
 	}
-	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+	for _, order := range []binary.AppendByteOrder{
+		binary.LittleEndian,
+		binary.BigEndian,
+	} {
 		b := entries.Bytes(order)
 		// In front there may be a part of an older format: one entry, padded to 8.
 		old := append([]byte("ld.so-1.7.0\x00\x01\x00\x00\x00"), make([]byte, 12+4)...)
-		for _, b := range [][]byte{b, append(slices.Clone(old[:32]), entriesWithoutHWCaps(entries).Bytes(order)...)} {
+		for _, b := range [][]byte{b, append(slices.Clone(old[:32]),
+			entriesWithoutHWCaps(entries).Bytes(order)...)} {
 			c, err := ParseCache(b)
 			require.NoError(t, err)
 			for _, x := range []struct {
@@ -179,7 +220,11 @@ func TestCache(t *testing.T) {
 			}{
 				{"liba.so.9", 0x303, CPU{}, "/lib/liba.so.9"},
 				{"liba.so.10", 0x303, CPU{}, "/lib/liba.so.10"},
-				{"liba.so.10", 3, CPU{HWCaps: []string{"x86-64-v3"}}, "/lib32/liba.so.10"},
+				{
+					"liba.so.10", 3,
+					CPU{HWCaps: []string{"x86-64-v3"}},
+					"/lib32/liba.so.10",
+				},
 				{"libb.so", 0x303, CPU{}, "/opt/libb.so"},
 				{"libb.so", 3, CPU{}, ""},
 				{"libc.so", 0x303, CPU{}, ""},
@@ -193,7 +238,8 @@ func TestCache(t *testing.T) {
 		c, err := ParseCache(b)
 		require.NoError(t, err)
 		assert.Equal(t, c.Bytes(order), b, "written in order")
-		got, _ := c.Lookup("liba.so.10", 0x303, CPU{HWCaps: []string{"x86-64-v4", "x86-64-v3", "x86-64-v2"}})
+		got, _ := c.Lookup("liba.so.10", 0x303,
+			CPU{HWCaps: []string{"x86-64-v4", "x86-64-v3", "x86-64-v2"}})
 		assert.Equal(t, "/lib/glibc-hwcaps/x86-64-v3/liba.so.10", got)
 		got, _ = c.Lookup("liba.so.10", 0x303, CPU{HWCaps: []string{"x86-64-v2"}})
 		assert.Equal(t, "/lib/glibc-hwcaps/x86-64-v2/liba.so.10", got)
@@ -208,11 +254,15 @@ func TestCache(t *testing.T) {
 }
 
 func entriesWithoutHWCaps(c Cache) Cache {
-	return slices.DeleteFunc(slices.Clone(c), func(e CacheEntry) bool { return e.HWCap != "" })
+	return slices.DeleteFunc(slices.Clone(c),
+		func(e CacheEntry) bool { return e.HWCap != "" })
 }
 
 func TestCacheLies(t *testing.T) {
-	good := Cache{{Name: "liba.so", Path: "/liba.so", HWCap: "x86-64-v3"}}.Bytes(binary.LittleEndian)
+	good := Cache{{
+		Name: "liba.so", Path: "/liba.so",
+		HWCap: "x86-64-v3",
+	}}.Bytes(binary.LittleEndian)
 	change := func(at int, value uint32) []byte {
 		b := slices.Clone(good)
 		binary.LittleEndian.PutUint32(b[at:], value)
@@ -220,7 +270,8 @@ func TestCacheLies(t *testing.T) {
 	}
 	extension := int(binary.LittleEndian.Uint32(good[32:]))
 	for name, b := range map[string][]byte{
-		"empty": nil, "text": []byte("hello"), "old only": []byte("ld.so-1.7.0\x00\xff\xff\xff\xff"),
+		"empty": nil, "text": []byte("hello"), "old only": []byte(
+			"ld.so-1.7.0\x00\xff\xff\xff\xff"),
 		"cut":              good[:40],
 		"many entries":     change(20, 1<<31),
 		"key outside":      change(48+4, 1<<30),
@@ -250,7 +301,8 @@ func TestHostCache(t *testing.T) {
 		t.Skipf("SKIPPED: no ldconfig to compare with: %v", err)
 	}
 	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) \(.*\) => (.*)$`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(
+		`(?m)^\t(\S+) \(.*\) => (.*)$`).FindAllStringSubmatch(string(out), -1) {
 		want = append(want, m[1]+" "+m[2])
 	}
 	for _, e := range cache {
@@ -264,23 +316,51 @@ func TestHostCache(t *testing.T) {
 }
 
 func TestParseInterpreter(t *testing.T) {
-	join := func(s ...string) []byte { return []byte("\x00" + strings.Join(s, "\x00") + "\x00") }
+	join := func(s ...string) []byte {
+		return []byte("\x00" +
+			strings.Join(s, "\x00") + "\x00")
+	}
 	for name, c := range map[string]struct {
 		bytes []byte
 		want  Interpreter
 	}{
-		"Debian": {join("x", "/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/", "y",
-			"lib/x86_64-linux-gnu", "/etc/ld.so.cache", "ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright"),
-			Interpreter{SystemDirs: []string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"},
-				Lib: "lib/x86_64-linux-gnu", Cache: "/etc/ld.so.cache", Version: "2.36"}},
-		"Fedora": {join("/tmp/", "", "/lib64/", "/usr/lib64/", "lib64", "/etc/ld.so.cache"),
-			Interpreter{SystemDirs: []string{"/lib64", "/usr/lib64"}, Lib: "lib64", Cache: "/etc/ld.so.cache"}},
-		"Nix": {join("/nix/store/abc-glibc-2.40/lib/", "/nix/store/abc-glibc-2.40/etc/ld.so.cache"),
-			Interpreter{SystemDirs: []string{"/nix/store/abc-glibc-2.40/lib"}, Lib: "lib",
-				Cache: "/nix/store/abc-glibc-2.40/etc/ld.so.cache"}},
-		"musl": {join("%.*s/etc/ld-musl-riscv64.path", "/lib:/usr/local/lib:/usr/lib"),
-			Interpreter{Musl: true, PathFile: "/etc/ld-musl-riscv64.path",
-				SystemDirs: []string{"/lib", "/usr/local/lib", "/usr/lib"}}},
+		"Debian": {
+			join("x", "/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/",
+				"/lib/", "/usr/lib/", "y",
+				"lib/x86_64-linux-gnu", "/etc/ld.so.cache", "ld.so (Debian GLIBC "+
+					"2.36-9) "+
+					"stable release version 2.36.\nCopyright"),
+			Interpreter{
+				SystemDirs: []string{
+					"/lib/x86_64-linux-gnu",
+					"/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib",
+				},
+				Lib: "lib/x86_64-linux-gnu", Cache: "/etc/ld.so.cache", Version: "2.36",
+			},
+		},
+		"Fedora": {
+			join("/tmp/", "", "/lib64/", "/usr/lib64/", "lib64",
+				"/etc/ld.so.cache"),
+			Interpreter{
+				SystemDirs: []string{"/lib64", "/usr/lib64"}, Lib: "lib64",
+				Cache: "/etc/ld.so.cache",
+			},
+		},
+		"Nix": {
+			join("/nix/store/abc-glibc-2.40/lib/",
+				"/nix/store/abc-glibc-2.40/etc/ld.so.cache"),
+			Interpreter{
+				SystemDirs: []string{"/nix/store/abc-glibc-2.40/lib"}, Lib: "lib",
+				Cache: "/nix/store/abc-glibc-2.40/etc/ld.so.cache",
+			},
+		},
+		"musl": {
+			join("%.*s/etc/ld-musl-riscv64.path", "/lib:/usr/local/lib:/usr/lib"),
+			Interpreter{
+				Musl: true, PathFile: "/etc/ld-musl-riscv64.path",
+				SystemDirs: []string{"/lib", "/usr/local/lib", "/usr/lib"},
+			},
+		},
 		"something else": {join("hello", "/", "//", "a/"), Interpreter{}},
 		"nothing":        {nil, Interpreter{}},
 	} {
@@ -300,7 +380,9 @@ func TestHostInterpreter(t *testing.T) {
 		t.Skipf("SKIPPED: glibc before 2.33: %v", err)
 	}
 	say := func(name string) (values []string) {
-		for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\[0x[0-9a-f]+\])?="(.*)"$`).FindAllStringSubmatch(string(out), -1) {
+		for _, m := range regexp.MustCompile(
+			`(?m)^`+name+`(?:\[0x[0-9a-f]+\])?="(.*)"$`).FindAllStringSubmatch(
+			string(out), -1) {
 			values = append(values, m[1])
 		}
 		return values
@@ -316,7 +398,8 @@ func TestHostInterpreter(t *testing.T) {
 	assert.Equal(t, say(`path\.sysconfdir`)[0]+"/ld.so.cache", in.Cache)
 	if platform := say("dl_platform"); platform != nil {
 		want := c.cpu().Platform
-		if cpus, _ := os.ReadFile("/proc/cpuinfo"); !strings.Contains(string(cpus), "GenuineIntel") && want == "haswell" {
+		if cpus, _ := os.ReadFile("/proc/cpuinfo"); !strings.Contains(string(cpus),
+			"GenuineIntel") && want == "haswell" {
 			want = "x86_64" // see HostCPU
 		}
 		assert.Equal(t, platform, []string{want})
@@ -324,7 +407,9 @@ func TestHostInterpreter(t *testing.T) {
 	out, err = exec.Command(c.interp.Name, "--help").Output()
 	require.NoError(t, err)
 	var levels []string
-	for _, m := range regexp.MustCompile(`(?m)^  (x86-64-\S+) \(supported, searched\)$`).FindAllStringSubmatch(string(out), -1) {
+	for _, m := range regexp.MustCompile(
+		`(?m)^  (x86-64-\S+) \(supported, searched\)$`).FindAllStringSubmatch(
+		string(out), -1) {
 		levels = append(levels, m[1])
 	}
 	assert.Equal(t, levels, c.cpu().HWCaps)
@@ -352,22 +437,33 @@ func TestParseScript(t *testing.T) {
 
 func TestParseEnv(t *testing.T) {
 	for argument, want := range map[string]string{
-		"perl": "perl", "-S perl -w": "perl", "-SA=b -i perl": "-i", "-S-i A=b perl": "perl", "": "", "-i": "", "A=b": "", "-Sperl": "perl",
-		"-S -u X -C / --unset=Y perl": "perl", "-u": "", "--split-string=perl -w": "perl", "perl -w": "perl -w",
-		`-S "perl" -w`: "perl", `-S ''"perl"''`: "perl", "-S --unset X perl": "perl", "-S --chdir D perl": "perl", "-S --uns X perl": "perl",
-		"-vSperl": "perl", `-Sperl\_-e`: "perl", `-S "a\_b" c`: "a b", `-S 'a\_b'`: `a\_b`, `-S 'a\'b'`: "a'b", `-S pe\c rl`: "pe",
-		"-S perl # -w": "perl", "-S # perl": "", "-S a#b": "a#b", `-S "perl`: "", `-S perl\`: "", `-S \x`: "", "-S $X perl": "",
-		"-S ${X} perl": "", "-S A=${X} perl": "perl", "-S ${}": "", "-S perl ${X}": "perl", "-S 'a ${X}'": "a ${X}", "-S -- A=b perl": "perl",
-		"-S - perl": "perl", "-ivS perl": "perl", "-S -S perl": "perl", "-S -uX -CD -i perl": "perl", "-z perl": "", "-S --debug perl": "perl",
-		"-S --block-signal=INT perl": "perl", "-S -C /opt bin/perl": "/opt/bin/perl", "-S -C /opt /bin/perl": "/bin/perl",
-		"-S -a X perl": "perl", `-S a\tb`: "a\tb", "-S -S": "", "--split-string": "",
+		"perl": "perl", "-S perl -w": "perl", "-SA=b -i perl": "-i",
+		"-S-i A=b perl": "perl", "": "", "-i": "", "A=b": "", "-Sperl": "perl",
+		"-S -u X -C / --unset=Y perl": "perl", "-u": "", "--split-string=perl -w": "perl",
+		"perl -w":      "perl -w",
+		`-S "perl" -w`: "perl", `-S ''"perl"''`: "perl", "-S --unset X perl": "perl",
+		"-S --chdir D perl": "perl", "-S --uns X perl": "perl",
+		"-vSperl": "perl", `-Sperl\_-e`: "perl", `-S "a\_b" c`: "a b",
+		`-S 'a\_b'`: `a\_b`, `-S 'a\'b'`: "a'b", `-S pe\c rl`: "pe",
+		"-S perl # -w": "perl", "-S # perl": "", "-S a#b": "a#b", `-S "perl`: "",
+		`-S perl\`: "", `-S \x`: "", "-S $X perl": "",
+		"-S ${X} perl": "", "-S A=${X} perl": "perl", "-S ${}": "",
+		"-S perl ${X}": "perl", "-S 'a ${X}'": "a ${X}", "-S -- A=b perl": "perl",
+		"-S - perl": "perl", "-ivS perl": "perl", "-S -S perl": "perl", "-S -uX -CD -i " +
+			"perl": "perl", "-z perl": "", "-S --debug perl": "perl",
+		"-S --block-signal=INT perl": "perl", "-S -C /opt bin/perl": "/opt/bin/perl",
+		"-S -C /opt /bin/perl": "/bin/perl",
+		"-S -a X perl":         "perl", `-S a\tb`: "a\tb", "-S -S": "",
+		"--split-string": "",
 	} {
 		assert.Equal(t, want, ParseEnv(argument).Command, argument)
 		// What env(1) does. It says nothing of an empty name, and quotes some others.
-		if !strings.ContainsAny(argument, "/") && !strings.Contains(argument, "${X}") && argument != "" && !strings.ContainsAny(want, "'\t\\") &&
+		if !strings.ContainsAny(argument, "/") && !strings.Contains(argument, "${X}") &&
+			argument != "" && !strings.ContainsAny(want, "'\t\\") &&
 			!strings.Contains(argument, "-a") {
 			nonesuch := strings.NewReplacer("perl", "nonesuch")
-			assert.Equal(t, nonesuch.Replace(want), envCommand(t, nonesuch.Replace(argument)), argument)
+			assert.Equal(t, nonesuch.Replace(want),
+				envCommand(t, nonesuch.Replace(argument)), argument)
 		}
 	}
 	assert.Equal(t, SearchPath, ParseEnv("perl").Path)
@@ -384,7 +480,8 @@ func envCommand(t *testing.T, argument string) string {
 	require.NoError(t, os.Mkdir(cmd.Dir+"/D", 0o755))
 	cmd.Env = []string{"PATH=" + cmd.Dir, "LC_ALL=C"}
 	out, _ := cmd.CombinedOutput() // it fails if it has a command
-	m := regexp.MustCompile(`(?m)^.*env: '?(.*?)'?: No such file or directory$`).FindSubmatch(out)
+	m := regexp.MustCompile(
+		`(?m)^.*env: '?(.*?)'?: No such file or directory$`).FindSubmatch(out)
 	if m == nil {
 		return ""
 	}
@@ -393,17 +490,31 @@ func envCommand(t *testing.T, argument string) string {
 
 func TestParseLibc(t *testing.T) {
 	for _, c := range []struct{ bytes, version, gconv string }{
-		{"x\x00GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\nCopyright\x00" +
-			"GLIBC_2.30\x00/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache\x00", "2.31", "/usr/lib/x86_64-linux-gnu/gconv"},
-		{"\x00GNU C Library development release version 2.42.9000.\n\x00", "2.42.9000", ""},
-		{"\x00GLIBC_2.2.5\x00GLIBC_2.3\x00GLIBC_2.17\x00GLIBC_2.9\x00GLIBC_PRIVATE\x00", "2.17", ""},
+		{
+			"x\x00GNU C Library (Debian GLIBC 2.31-13) stable release version 2.31.\n" +
+				"Copyright\x00" +
+				"GLIBC_2.30\x00/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache\x00",
+			"2.31", "/usr/lib/x86_64-linux-gnu/gconv",
+		},
+		{
+			"\x00GNU C Library development release version 2.42.9000.\n\x00",
+			"2.42.9000", "",
+		},
+		{
+			"\x00GLIBC_2.2.5\x00GLIBC_2.3\x00GLIBC_2.17\x00GLIBC_2.9\x00" +
+				"GLIBC_PRIVATE\x00",
+			"2.17", "",
+		},
 		{"", "", ""},
 	} {
 		version, gconv := parseLibc([]byte(c.bytes))
 		assert.Equal(t, c.version, version)
 		assert.Equal(t, c.gconv, gconv)
 	}
-	for version, older := range map[string]bool{"2.33": true, "2.34": false, "2.9": true, "2.100": false, "": false} {
+	for version, older := range map[string]bool{
+		"2.33": true, "2.34": false, "2.9": true,
+		"2.100": false, "": false,
+	} {
 		assert.Equal(t, older, (&Libc{Version: version}).OlderThan(34), version)
 	}
 }

@@ -4,6 +4,7 @@ package ldso
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -16,7 +17,10 @@ import (
 const maxScripts = 5
 
 // SearchPath is where a command is looked for: the PATH that the steps set.
-var SearchPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+var SearchPath = []string{
+	"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
+	"/sbin", "/bin",
+}
 
 // ParseScript returns the interpreter that the first line of a script names, and the
 // rest of that line, one argument, if the file starts with #!.
@@ -47,7 +51,7 @@ func (l *Linker) scriptIn(p *Place, depth int) (*Closure, error) {
 	head := make([]byte, 4096)
 	n, err := f.ReadAt(head, 0)
 	f.Close()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, pathError("read", p.Name, err)
 	}
 	name, argument, ok := ParseScript(head[:n])
@@ -65,8 +69,10 @@ func (l *Linker) scriptIn(p *Place, depth int) (*Closure, error) {
 	} else if file := l.lookPath(env.Command, env.Path); file != "" {
 		c.run(file, "env", depth)
 	} else {
-		c.Problems = append(c.Problems, &NotFound{Name: env.Command, By: p.Name,
-			Searched: []Source{{Rule: "PATH", Dirs: env.Path}}})
+		c.Problems = append(c.Problems, &NotFound{
+			Name: env.Command, By: p.Name,
+			Searched: []Source{{Rule: "PATH", Dirs: env.Path}},
+		})
 	}
 	return c, nil
 }
@@ -80,15 +86,18 @@ func (c *Closure) run(name, rule string, depth int) {
 	case found.place == nil:
 	case err == nil:
 		run, err = c.linker.Closure(name)
-	case (err == ErrMagic || err == ErrShort) && depth > 1:
+	case (errors.Is(err, ErrMagic) || errors.Is(err, ErrShort)) && depth > 1:
 		if run, err = c.linker.scriptIn(found.place, depth-1); run == nil && err == nil {
 			err = ErrMagic
 		}
-	case err == ErrMagic || err == ErrShort:
+	case errors.Is(err, ErrMagic) || errors.Is(err, ErrShort):
 		err = unix.ELOOP
 	}
 	if err != nil {
-		c.Problems = append(c.Problems, &NotFound{Name: name, By: c.Program.Name, Err: pathError("load", name, err)})
+		c.Problems = append(c.Problems, &NotFound{
+			Name: name, By: c.Program.Name,
+			Err: pathError("load", name, err),
+		})
 		return
 	}
 	run.Program.Rule = rule
@@ -98,7 +107,10 @@ func (c *Closure) run(name, rule string, depth int) {
 // LookPath returns the path of a command that is named without one, or "" if there is no
 // such command. Where /bin is a link to /usr/bin, it is the shorter one: in a jail both
 // names will be there then.
-func (l *Linker) LookPath(command string) string { return l.lookPath(command, SearchPath) }
+func (l *Linker) LookPath(command string) string {
+	return l.lookPath(command,
+		SearchPath)
+}
 
 func (l *Linker) lookPath(command string, dirs []string) string {
 	if strings.Contains(command, "/") {

@@ -18,7 +18,8 @@ type Source struct {
 	Rule  string   // what names it, such as "RUNPATH of /usr/bin/app"
 	Dirs  []string // in their order
 	Cache bool     // ld.so.cache instead of directories
-	Err   error    // why a cache can't be read, in a NotFound, or musl's file of directories
+	// why a cache can't be read, in a NotFound, or musl's file of directories
+	Err error
 }
 
 func (s Source) String() string {
@@ -66,7 +67,10 @@ func (s *space) sources(o *Object) []Source {
 		all = append(all, Source{Rule: c.interpreter.Cache, Cache: true})
 	}
 	if !o.NoDefLib {
-		all = append(all, Source{Rule: "system directories", Dirs: c.interpreter.SystemDirs})
+		all = append(all, Source{
+			Rule: "system directories",
+			Dirs: c.interpreter.SystemDirs,
+		})
 	}
 	return all
 }
@@ -174,7 +178,8 @@ func (s *space) find(name string, o *Object) (*opened, string, error) {
 	c := s.c
 	if strings.Contains(name, "/") {
 		if !strings.HasPrefix(name, "/") {
-			c.warn("%s needs %s: that depends on the directory it is started in", o.Name, name)
+			c.warn("%s needs %s: that depends on the directory it is started in", o.Name,
+				name)
 		}
 		found := c.linker.open(name)
 		if why := c.unfit(found); why != nil {
@@ -194,7 +199,10 @@ func (s *space) find(name string, o *Object) (*opened, string, error) {
 		}
 	}
 	// A file that may not be opened is passed over, and may be the one.
-	return nil, "", &NotFound{Name: name, By: o.Name, Searched: c.searched(sources), Err: c.denied}
+	return nil, "", &NotFound{
+		Name: name, By: o.Name,
+		Searched: c.searched(sources), Err: c.denied,
+	}
 }
 
 // searched returns the sources with the reason why a cache among them has nothing.
@@ -253,7 +261,8 @@ func (c *Closure) isSearched(source Source, dir string) bool {
 	c.deny(err)
 	is := err == nil
 	if is && !strings.HasPrefix(dir, "/") {
-		c.warn("%s has a relative directory, %q: what is found depends on where it is started",
+		c.warn("%s has a relative directory, %q: what is found depends on where it is "+
+			"started",
 			source.Rule, dir)
 	}
 	return is || c.interpreter.Musl || !strings.HasPrefix(dir, "/")
@@ -285,7 +294,8 @@ var errOther = errors.New("file for another machine")
 
 // openErrno returns the errno of a file that can't be opened, 0 for any other error.
 func openErrno(err error) (errno unix.Errno) {
-	if failed, ok := err.(*fs.PathError); ok && failed.Op == "open" {
+	failed := &fs.PathError{}
+	if errors.As(err, &failed) {
 		errors.As(failed.Err, &errno)
 	}
 	return errno
@@ -296,7 +306,7 @@ func openErrno(err error) (errno unix.Errno) {
 func (c *Closure) skips(err error) bool {
 	errno := openErrno(err)
 	if !c.interpreter.Musl {
-		return err == errOther || errno != 0
+		return errors.Is(err, errOther) || errno != 0
 	}
 	switch errno {
 	case unix.ENOENT, unix.EACCES, unix.ENOTDIR, unix.ENAMETOOLONG:
@@ -366,7 +376,7 @@ func (c *Closure) unfit(found *opened) error {
 		return found.err
 	case !c.interpreter.Musl && (f.Type == elf.ET_EXEC || f.PIE):
 		return ErrProgram
-	case f.flaw == ErrAlignment && c.interpreter.Musl:
+	case errors.Is(f.flaw, ErrAlignment) && c.interpreter.Musl:
 		return nil
 	}
 	return f.flaw

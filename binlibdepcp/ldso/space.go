@@ -22,8 +22,10 @@ type space struct {
 
 // newSpace returns a space with these objects.
 func (c *Closure) newSpace(objects ...*Object) *space {
-	s := &space{c: c, cpu: c.cpu(), objects: objects,
-		byName: map[string]*Object{}, byInode: map[Inode]*Object{}}
+	s := &space{
+		c: c, cpu: c.cpu(), objects: objects,
+		byName: map[string]*Object{}, byInode: map[Inode]*Object{},
+	}
 	for _, o := range objects {
 		s.byInode[o.Inode()] = o
 		s.name(o, o.Soname)
@@ -106,7 +108,10 @@ func (s *space) add(found *opened, name, rule string, by *Object) *Object {
 		o = nil // musl doesn't know the inode of the program
 	}
 	if o == nil {
-		o = &Object{Place: *found.place, File: found.file, Loader: by, Rule: rule, chain: by}
+		o = &Object{
+			Place: *found.place, File: found.file, Loader: by,
+			Rule: rule, chain: by,
+		}
 		s.objects = append(s.objects, o)
 		s.byInode[inode] = o
 		if s == s.c.main {
@@ -193,7 +198,7 @@ func (c *Closure) loadAudit() {
 		return
 	}
 	for _, list := range c.Program.Audit {
-		for _, name := range strings.Split(list, ":") {
+		for name := range strings.SplitSeq(list, ":") {
 			if name == "" {
 				continue
 			}

@@ -12,20 +12,22 @@ import (
 
 // unwinders are the functions of glibc that open libgcc_s.so.1 when they are called:
 // they unwind the stack, and that library knows how. No header of the caller names the
-// library. If it can't be opened, pthread_exit(3) and pthread_cancel(3) abort the process.
+// library. If it can't be opened, pthread_exit(3) and pthread_cancel(3) abort the
+// process.
 var unwinders = []string{
-	"backtrace\x00", "pthread_cancel\x00", "pthread_exit\x00", "thrd_exit\x00"}
+	"backtrace\x00", "pthread_cancel\x00", "pthread_exit\x00", "thrd_exit\x00",
+}
 
-// bringsUnwinder reports whether the file has libgcc_s.so.1 loaded in any case. Its symbols
-// needn't be read then; those of C++ take longer than all others.
+// bringsUnwinder reports whether the file has libgcc_s.so.1 loaded in any case. Its
+// symbols needn't be read then; those of C++ take longer than all others.
 func (f *File) bringsUnwinder() bool {
 	return slices.ContainsFunc(f.Needs, func(need Need) bool {
 		return need.Name == "libgcc_s.so.1" || need.Name == "libstdc++.so.6"
 	})
 }
 
-// maxSymbols and maxSymbolNames limit what is read of a symbol table: its entries, and the
-// bytes of the string table.
+// maxSymbols and maxSymbolNames limit what is read of a symbol table: its entries, and
+// the bytes of the string table.
 const (
 	maxSymbols     = 1 << 17
 	maxSymbolNames = 16 << 20
@@ -80,9 +82,9 @@ func (im *image) unwinders(table *stringTable) (calls []string) {
 // Nothing tells the length of the table itself.
 func (im *image) undefined(table *stringTable, size uint64) uint64 {
 	t := table.symbols
-	// The GNU hash table leaves out undefined symbols, so that they come first. Its second
-	// number is the index of the first symbol that it has; but GNU ld writes 1 if there is
-	// none.
+	// The GNU hash table leaves out undefined symbols, so that they come first. Its
+	// second number is the index of the first symbol that it has; but GNU ld writes 1 if
+	// there is none.
 	if b, err := im.at(t.gnuHash, 8); err == nil && t.gnuHash != 0 && len(b) == 8 {
 		if first := im.ByteOrder.Uint32(b[4:]); first > 1 {
 			return uint64(first)
@@ -93,5 +95,6 @@ func (im *image) undefined(table *stringTable, size uint64) uint64 {
 	if table.address < t.address {
 		return 0
 	}
-	return (table.address - t.address) / size // linkers put the strings behind the symbols
+	// linkers put the strings behind the symbols
+	return (table.address - t.address) / size
 }

@@ -16,7 +16,8 @@ type Tokens struct {
 }
 
 // token matches a token. What goes on with a letter, a digit or _ is none: $LIBS.
-var token = regexp.MustCompile(`\$(?:\{(?:ORIGIN|LIB|PLATFORM)\}|(?:ORIGIN|LIB|PLATFORM)\b)`)
+var token = regexp.MustCompile(
+	`\$(?:\{(?:ORIGIN|LIB|PLATFORM)\}|(?:ORIGIN|LIB|PLATFORM)\b)`)
 
 // Expand replaces the tokens $ORIGIN, $LIB and $PLATFORM, and ${ORIGIN} and so on. What
 // looks like another one stays as it is. It fails if a token stands for nothing here.
@@ -26,7 +27,10 @@ func (t Tokens) Expand(s string) (expanded string, ok bool) {
 		return s, ok
 	}
 	return token.ReplaceAllStringFunc(s, func(token string) string {
-		value := map[string]string{"ORIGIN": t.Origin, "LIB": t.Lib, "PLATFORM": t.Platform}[strings.Trim(token, "${}")]
+		value := map[string]string{
+			"ORIGIN": t.Origin, "LIB": t.Lib,
+			"PLATFORM": t.Platform,
+		}[strings.Trim(token, "${}")]
 		ok = ok && value != ""
 		return value
 	}), ok
@@ -34,8 +38,9 @@ func (t Tokens) Expand(s string) (expanded string, ok bool) {
 
 // usesOrigin reports whether a name or a search path depends on where its object lies.
 func usesOrigin(s string) bool {
-	return strings.Contains(s, "ORIGIN") && slices.ContainsFunc(token.FindAllString(s, -1),
-		func(token string) bool { return strings.Contains(token, "ORIGIN") })
+	return strings.Contains(s, "ORIGIN") &&
+		slices.ContainsFunc(token.FindAllString(s, -1),
+			func(token string) bool { return strings.Contains(token, "ORIGIN") })
 }
 
 // SplitPath takes a search path of glibc's apart: RPATH, RUNPATH or LD_LIBRARY_PATH,

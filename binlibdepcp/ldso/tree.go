@@ -129,8 +129,8 @@ func (t *tree) walk(name string) (*Place, error) {
 	return p, nil
 }
 
-// walkLink is like walk, but doesn't follow a symbolic link in the last component: that is
-// the place itself, and the last one of its links.
+// walkLink is like walk, but doesn't follow a symbolic link in the last component: that
+// is the place itself, and the last one of its links.
 func (t *tree) walkLink(name string) (*Place, error) {
 	name = strings.TrimRight(t.abs(name), "/")
 	dir, last := name[:strings.LastIndex(name, "/")+1], path.Base(name)

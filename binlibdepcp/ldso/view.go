@@ -28,13 +28,35 @@ const openFlags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTT
 // host has names without links for os, but for races.
 type host struct{}
 
-func (host) Open(name string) (fs.File, error)             { return os.OpenFile("/"+name, openFlags, 0) }
-func (host) Lstat(name string) (fs.FileInfo, error)        { return os.Lstat("/" + name) }
-func (host) ReadLink(name string) (target string, _ error) { return os.Readlink("/" + name) }
+func (host) Open(name string) (fs.File,
+	error,
+) {
+	return os.OpenFile("/"+name, openFlags, 0)
+}
+func (host) Lstat(name string) (fs.FileInfo, error) { return os.Lstat("/" + name) }
+func (host) ReadLink(name string) (target string,
+	_ error,
+) {
+	return os.Readlink("/" + name)
+}
 
 // below has them for os.Root, which refuses absolute links, and so never meets one.
 type below struct{ root *os.Root }
 
-func (b below) Open(name string) (fs.File, error)             { return b.root.OpenFile(name, openFlags, 0) }
-func (b below) Lstat(name string) (fs.FileInfo, error)        { return b.root.Lstat(name) }
-func (b below) ReadLink(name string) (target string, _ error) { return b.root.Readlink(name) }
+func (b below) Open(name string) (fs.File,
+	error,
+) {
+	return b.root.OpenFile(name, openFlags, 0)
+}
+
+func (b below) Lstat(name string) (fs.FileInfo,
+	error,
+) {
+	return b.root.Lstat(name)
+}
+
+func (b below) ReadLink(name string) (target string,
+	_ error,
+) {
+	return b.root.Readlink(name)
+}

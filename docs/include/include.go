@@ -30,7 +30,8 @@ func include(file string, text []byte, sources fs.FS) ([]byte, error) {
 	for _, b := range blocks {
 		content, ok, e := code(b, sources)
 		if e != nil {
-			err = fmt.Errorf("%s:%d: %w", file, b.Line, e) // of the first block, in the end
+			// of the first block, in the end
+			err = fmt.Errorf("%s:%d: %w", file, b.Line, e)
 		} else if ok {
 			text = slices.Concat(text[:b.Start], []byte(content), text[b.Stop:])
 		}
@@ -105,16 +106,9 @@ func find(file *ast.File, name string) (start, end token.Pos) {
 			doc, found = d.Doc, receiver(d)+d.Name.Name == name
 		case *ast.GenDecl:
 			doc = d.Doc
-			for _, spec := range d.Specs {
-				switch s := spec.(type) {
-				case *ast.TypeSpec:
-					found = found || s.Name.Name == name
-				case *ast.ValueSpec:
-					for _, n := range s.Names {
-						found = found || n.Name == name
-					}
-				}
-			}
+			found = slices.ContainsFunc(d.Specs, func(spec ast.Spec) bool {
+				return declares(spec, name)
+			})
 		}
 		if found && doc != nil {
 			return doc.Pos(), declaration.End()
@@ -124,6 +118,19 @@ func find(file *ast.File, name string) (start, end token.Pos) {
 		}
 	}
 	return token.NoPos, token.NoPos
+}
+
+// declares reports whether a specification is that of a type, constant or variable.
+func declares(spec ast.Spec, name string) bool {
+	switch s := spec.(type) {
+	case *ast.TypeSpec:
+		return s.Name.Name == name
+	case *ast.ValueSpec:
+		return slices.ContainsFunc(s.Names, func(n *ast.Ident) bool {
+			return n.Name == name
+		})
+	}
+	return false
 }
 
 func receiver(d *ast.FuncDecl) string {

@@ -58,7 +58,9 @@ type Hint struct {
 
 // Explain returns the cause of a failed operation, or the zero Cause if none is known. A
 // program may bring hints of its own along, which come first.
-func (f *Facts) Explain(operation, object string, errno syscall.Errno, own ...Hint) Cause {
+func (f *Facts) Explain(operation, object string, errno syscall.Errno,
+	own ...Hint,
+) Cause {
 	for _, list := range [][]Hint{own, hints} {
 		for _, h := range list {
 			if h.fits(f, operation, object, errno) {
@@ -88,6 +90,8 @@ func (h Hint) cause(f *Facts, object string) Cause {
 		"JAIL", cmdline.Quote(f.Jail), "FILL", f.fill("/bin/sh"),
 		"EMULATOR", cmdline.Printable(f.Emulator), "WSL", cmdline.Quote(f.WSL),
 		"FILES", strconv.FormatUint(f.OpenFiles, 10))
-	return Cause{ID: h.Cause.ID, Text: words.Replace(h.Cause.Text),
-		Command: words.Replace(h.Cause.Command), Or: words.Replace(h.Cause.Or)}
+	return Cause{
+		ID: h.Cause.ID, Text: words.Replace(h.Cause.Text),
+		Command: words.Replace(h.Cause.Command), Or: words.Replace(h.Cause.Or),
+	}
 }

@@ -27,8 +27,14 @@ const self = "bin/step6-chroot -c 'my jail' ls"
 
 // root is the root of a machine, with a jail.
 func root(changes ...func(*Facts)) *Facts {
-	f := &Facts{Args: []string{"bin/step6-chroot", "-c", "my jail", "ls"}, Jail: "my jail",
-		SysAdmin: true, OpenFiles: 7, Limits: map[string]string{"pid": "96365", "mnt": "0", "net": "0"}}
+	f := &Facts{
+		Args:     []string{"bin/step6-chroot", "-c", "my jail", "ls"},
+		Jail:     "my jail",
+		SysAdmin: true, OpenFiles: 7, Limits: map[string]string{
+			"pid": "96365",
+			"mnt": "0", "net": "0",
+		},
+	}
 	for _, change := range changes {
 		change(f)
 	}
@@ -53,121 +59,266 @@ var explained = []struct {
 	{"lock", "/proc/self/ns/ipc", unix.EAGAIN, root(), "locked", "lslocks"},
 	{"clone", "CLONE_NEWPID", unix.EPERM, root(user), "root", "be root: sudo " + self +
 		"\nor root in a user namespace: unshare --user --map-root-user " + self},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin), "capability",
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin), "capability",
 		"root lacks CAP_SYS_ADMIN here; root of a user namespace may have it: " +
-			"unshare --user --map-root-user " + self},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, func(f *Facts) { f.Refused = true }), "capability",
+			"unshare --user --map-root-user " + self,
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(noAdmin, func(f *Facts) { f.Refused = true }), "capability",
 		"root lacks CAP_SYS_ADMIN here; this is no container of a known kind, " +
-			"and this shows more: setpriv --dump"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(user, func(f *Facts) { f.Bounded = true }, in("docker")),
-		"capability", "docker run --privileged"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("docker")), "capability",
-		"root lacks CAP_SYS_ADMIN here; start the container with: docker run --privileged"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("podman")), "capability",
-		"start the container with: podman run --privileged"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("lxc")), "capability",
-		"allow it on the host of the container: lxc config set NAME security.nesting=true"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("systemd-nspawn")), "capability",
-		"start the container with: systemd-nspawn --capability=all --system-call-filter=@mount"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("kubernetes")), "capability",
-		"start a pod with more privileges: kubectl debug -it POD --image=IMAGE --profile=sysadmin"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("service")), "capability",
-		"the unit may restrict it with CapabilityBoundingSet=: systemctl edit box.service"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(filter, in("service")), "seccomp",
-		"with RestrictNamespaces= and SystemCallFilter=: systemctl edit box.service"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(filter), "seccomp", "grep Seccomp /proc/self/status"},
-	{"clone", "CLONE_NEWPID", unix.ENOSYS, root(filter, in("docker")), "seccomp",
-		"docker run --security-opt seccomp=unconfined"},
-	{"clone", "CLONE_NEWPID", unix.EPERM, root(func(f *Facts) { f.UserNS, f.AppArmor = true, true }),
-		"apparmor", "AppArmor restricts the user namespaces of plain users; allow them: " +
-			"sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\nor be root: sudo " + self},
-	{"clone", "CLONE_NEWUSER", unix.EACCES, root(user, func(f *Facts) { f.AppArmor = true }), "apparmor", ""},
-	{"clone", "CLONE_NEWPID", unix.EACCES, root(), "lsm", "a security module such as AppArmor or " +
-		"SELinux forbids it; this is no container of a known kind, and this shows more: " +
-		"dmesg | grep -iE 'apparmor|avc'"},
-	{"clone", "CLONE_NEWPID", unix.EACCES, root(in("podman")), "lsm",
-		"podman run --security-opt label=disable"},
-	{"clone", "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWNET", unix.ENOSPC, root(), "limit",
+			"and this shows more: setpriv --dump",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(user, func(f *Facts) { f.Bounded = true }, in("docker")),
+		"capability", "docker run --privileged",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("docker")), "capability",
+		"root lacks CAP_SYS_ADMIN here; start the container with: docker run " +
+			"--privileged",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("podman")), "capability",
+		"start the container with: podman run --privileged",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("lxc")), "capability",
+		"allow it on the host of the container: lxc config set NAME " +
+			"security.nesting=true",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(noAdmin, in("systemd-nspawn")), "capability",
+		"start the container with: systemd-nspawn --capability=all " +
+			"--system-call-filter=@mount",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(noAdmin, in("kubernetes")), "capability",
+		"start a pod with more privileges: kubectl debug -it POD --image=IMAGE " +
+			"--profile=sysadmin",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, in("service")), "capability",
+		"the unit may restrict it with CapabilityBoundingSet=: systemctl edit " +
+			"box.service",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(filter, in("service")), "seccomp",
+		"with RestrictNamespaces= and SystemCallFilter=: systemctl edit box.service",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(filter), "seccomp",
+		"grep Seccomp /proc/self/status",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.ENOSYS, root(filter, in("docker")), "seccomp",
+		"docker run --security-opt seccomp=unconfined",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(func(f *Facts) { f.UserNS, f.AppArmor = true, true }),
+		"apparmor", "AppArmor restricts the user namespaces of plain users; allow " +
+			"them: " +
+			"sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\nor be " +
+			"root: sudo " + self,
+	},
+	{
+		"clone", "CLONE_NEWUSER", unix.EACCES,
+		root(user, func(f *Facts) { f.AppArmor = true }), "apparmor", "",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EACCES, root(), "lsm",
+		"a security module such as AppArmor or " +
+			"SELinux forbids it; this is no container of a known kind, and this shows " +
+			"more: " +
+			"dmesg | grep -iE 'apparmor|avc'",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EACCES, root(in("podman")), "lsm",
+		"podman run --security-opt label=disable",
+	},
+	{
+		"clone", "CLONE_NEWPID|CLONE_NEWNS|CLONE_NEWNET", unix.ENOSPC, root(), "limit",
 		"not the disk: user.max_mnt_namespaces, user.max_net_namespaces are 0: " +
-			"sysctl -w user.max_mnt_namespaces=10000 user.max_net_namespaces=10000"},
-	{"clone", "CLONE_NEWPID", unix.ENOSPC, root(user), "limit", "not the disk: user.max_pid_namespaces " +
-		"is reached, here or in an outer user namespace, or 32 of these are nested " +
-		"(see namespaces(7)); raise it: sudo sysctl -w user.max_pid_namespaces=10000"},
-	{"clone", "CLONE_NEWUSER", unix.EUSERS, root(user), "limit", "user.max_user_namespaces"},
+			"sysctl -w user.max_mnt_namespaces=10000 user.max_net_namespaces=10000",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.ENOSPC, root(user), "limit",
+		"not the disk: user.max_pid_namespaces " +
+			"is reached, here or in an outer user namespace, or 32 of these are nested " +
+			"(see namespaces(7)); raise it: sudo sysctl -w user.max_pid_namespaces=10000",
+	},
+	{
+		"clone", "CLONE_NEWUSER", unix.EUSERS, root(user), "limit",
+		"user.max_user_namespaces",
+	},
 	{"clone", "CLONE_NEWPID", unix.EINVAL, root(), "kernel", "ls /proc/self/ns"},
-	{"clone", "child", unix.EINVAL, root(func(f *Facts) { f.Emulator = "qemu-aarch64" }), "emulator",
+	{
+		"clone", "child", unix.EINVAL,
+		root(func(f *Facts) { f.Emulator = "qemu-aarch64" }), "emulator",
 		"qemu-aarch64 emulates another processor and can't make namespaces; " +
-			"build the programs for this machine: make clean build"},
-	{"clone", "CLONE_NEWPID", unix.EINVAL, root(func(f *Facts) { f.WSL = "my Ubuntu" }), "wsl1",
-		"wsl.exe --set-version 'my Ubuntu' 2"},
-	{"clone", "child", unix.EAGAIN, root(user), "processes", "sudo prlimit --pid $$ --nproc=unlimited"},
-	{"clone", "child", unix.EAGAIN, root(func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
-		"echo max | tee /sys/pids.max"},
-	{"clone", "child", unix.EAGAIN, root(in("docker"), func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
-		"docker run --pids-limit -1"},
-	{"clone", "child", unix.EAGAIN, root(user, in("service"), func(f *Facts) { f.PIDs = "/sys/pids.max" }),
-		"pids", "sudo systemctl set-property box.service TasksMax=infinity"},
-	{"clone", "CLONE_NEWPID", unix.EMFILE, root(), "files",
-		"the limit RLIMIT_NOFILE allows only 7 open files: prlimit --pid $$ --nofile=1024"},
+			"build the programs for this machine: make clean build",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EINVAL,
+		root(func(f *Facts) { f.WSL = "my Ubuntu" }), "wsl1",
+		"wsl.exe --set-version 'my Ubuntu' 2",
+	},
+	{
+		"clone", "child", unix.EAGAIN, root(user), "processes",
+		"sudo prlimit --pid $$ --nproc=unlimited",
+	},
+	{
+		"clone", "child", unix.EAGAIN,
+		root(func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
+		"echo max | tee /sys/pids.max",
+	},
+	{
+		"clone", "child", unix.EAGAIN,
+		root(in("docker"), func(f *Facts) { f.PIDs = "/sys/pids.max" }), "pids",
+		"docker run --pids-limit -1",
+	},
+	{
+		"clone", "child", unix.EAGAIN, root(user, in("service"),
+			func(f *Facts) { f.PIDs = "/sys/pids.max" }),
+		"pids", "sudo systemctl set-property box.service TasksMax=infinity",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EMFILE, root(), "files",
+		"the limit RLIMIT_NOFILE allows only 7 open files: prlimit --pid $$ " +
+			"--nofile=1024",
+	},
 	{"socketpair", "for the child", unix.EMFILE, root(), "files", ""},
 	{"clone", "CLONE_NEWUSER", unix.EINVAL, root(user), "kernel-user", "sudo " + self},
-	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, func(f *Facts) { f.NoClone = true }), "userns-clone",
-		"sudo sysctl -w kernel.unprivileged_userns_clone=1"},
-	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, func(f *Facts) { f.InChroot = true }), "chroot-user", "exit"},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM,
+		root(user, func(f *Facts) { f.NoClone = true }), "userns-clone",
+		"sudo sysctl -w kernel.unprivileged_userns_clone=1",
+	},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM,
+		root(user, func(f *Facts) { f.InChroot = true }), "chroot-user", "exit",
+	},
 	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, filter), "seccomp", ""},
-	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, filter, func(f *Facts) { f.AppArmor = true }), "apparmor", ""},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM,
+		root(user, filter, func(f *Facts) { f.AppArmor = true }), "apparmor", "",
+	},
 	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user), "privilege", "sudo " + self},
 
-	{"re-execute", "/proc/self/exe", unix.ENOENT, root(user), "no-proc", "sudo mount -t proc proc /proc"},
+	{
+		"re-execute", "/proc/self/exe", unix.ENOENT, root(user), "no-proc",
+		"sudo mount -t proc proc /proc",
+	},
 	{"re-execute", "/proc/self/exe", unix.E2BIG, root(), "environment", "env -i " + self},
-	{"make mounts private below", "/", unix.EINVAL, root(), "chroot", "mount --bind DIR DIR"},
+	{
+		"make mounts private below", "/", unix.EINVAL, root(), "chroot",
+		"mount --bind DIR DIR",
+	},
 	{"mount proc on", "/proc", unix.EPERM, root(user), "root", "be root: sudo "},
-	{"mount proc on", "/proc", unix.EPERM, root(), "masked-proc", "mounts hide parts of /proc, and a " +
-		"new proc would show them; this is no container of a known kind, and this shows more: findmnt -R /proc"},
-	{"mount proc on", "/proc", unix.EPERM, root(in("docker"), func(f *Facts) { f.Masked = []string{"/proc/\x1b[31m"} }),
-		"masked-proc", `mounts hide parts of /proc (/proc/\x1b[31m), and a new proc would show them; ` +
-			"start the container with: docker run --security-opt systempaths=unconfined"},
+	{
+		"mount proc on", "/proc", unix.EPERM, root(), "masked-proc",
+		"mounts hide parts of /proc, and a " +
+			"new proc would show them; this is no container of a known kind, and this " +
+			"shows more: findmnt -R /proc",
+	},
+	{
+		"mount proc on", "/proc", unix.EPERM,
+		root(in("docker"), func(f *Facts) { f.Masked = []string{"/proc/\x1b[31m"} }),
+		"masked-proc",
+		`mounts hide parts of /proc (/proc/\x1b[31m), and a new proc would show them; ` +
+			"start the container with: docker run --security-opt systempaths=unconfined",
+	},
 
-	{"chroot", "my jail", unix.ENOENT, root(), "no-jail", "make the jail: bin/binlibdepcp /bin/sh 'my jail'"},
-	{"chroot", "my jail", unix.ENOENT, root(func(f *Facts) { f.Args = []string{"step6-chroot"} }), "no-jail",
-		"make the jail: binlibdepcp /bin/sh 'my jail'"},
-	{"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
-		"-c takes a directory: bin/step6-chroot -c jail sh"},
+	{
+		"chroot", "my jail", unix.ENOENT, root(), "no-jail",
+		"make the jail: bin/binlibdepcp /bin/sh 'my jail'",
+	},
+	{
+		"chroot", "my jail", unix.ENOENT,
+		root(func(f *Facts) { f.Args = []string{"step6-chroot"} }), "no-jail",
+		"make the jail: binlibdepcp /bin/sh 'my jail'",
+	},
+	{
+		"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
+		"-c takes a directory: bin/step6-chroot -c jail sh",
+	},
 	{"chroot", "my jail", unix.EACCES, root(), "way", "namei -l 'my jail'"},
-	{"chroot", "-m", unix.ENOENT, root(), "order",
-		"an option with a value comes last: bin/step6-chroot -pmc jail sh"},
+	{
+		"chroot", "-m", unix.ENOENT, root(), "order",
+		"an option with a value comes last: bin/step6-chroot -pmc jail sh",
+	},
 	{"mkdir", "/proc", unix.EPERM, root(user), "immutable", "sudo chattr -i 'my jail'"},
 	{"mkdir", "/proc", unix.EACCES, root(user), "owner", "belongs to another user"},
 	{"mkdir", "/proc", unix.EROFS, root(), "read-only", "in another place"},
 
-	{"mq_open", "/q", unix.EMFILE, root(user), "queue-bytes", "sudo prlimit --pid $$ --msgqueue=819200"},
-	{"mq_open", "/q", unix.EMFILE, root(user, func(f *Facts) { f.QueuesMaximum = 819200 }), "queue-bytes",
-		"raise it: prlimit --pid $$ --msgqueue=819200\nor remove queues: rm /dev/mqueue/NAME"},
-	{"mq_open", "/q", unix.EMFILE, root(func(f *Facts) { f.Queues = 819200 }), "queue-bytes",
-		"here 819200, and other queues may use a part of it; raise it: prlimit --pid $$ --msgqueue=unlimited"},
-	{"mq_open", "/q", unix.ENOSPC, root(), "queue-number", "sysctl -w fs.mqueue.queues_max=1024"},
-	{"mq_open", "/q", unix.EINVAL, root(), "queue-size", "sysctl -w fs.mqueue.msg_max=10"},
+	{
+		"mq_open", "/q", unix.EMFILE, root(user), "queue-bytes",
+		"sudo prlimit --pid $$ --msgqueue=819200",
+	},
+	{
+		"mq_open", "/q", unix.EMFILE,
+		root(user, func(f *Facts) { f.QueuesMaximum = 819200 }), "queue-bytes",
+		"raise it: prlimit --pid $$ --msgqueue=819200\nor remove queues: rm " +
+			"/dev/mqueue/NAME",
+	},
+	{
+		"mq_open", "/q", unix.EMFILE,
+		root(func(f *Facts) { f.Queues = 819200 }), "queue-bytes",
+		"here 819200, and other queues may use a part of it; raise it: prlimit --pid " +
+			"$$ --msgqueue=unlimited",
+	},
+	{
+		"mq_open", "/q", unix.ENOSPC, root(), "queue-number",
+		"sysctl -w fs.mqueue.queues_max=1024",
+	},
+	{
+		"mq_open", "/q", unix.EINVAL, root(), "queue-size",
+		"sysctl -w fs.mqueue.msg_max=10",
+	},
 	{"mq_open", "/q", unix.ENOSYS, root(), "kernel-mqueue", "uname -r"},
 	{"mq_open", "/q", unix.ENOSYS, root(filter), "seccomp", ""},
-	{"mq_unlink", "/q", unix.EPERM, root(user), "queue-owner",
-		"sudo sh -c 'mount -t mqueue none /mnt; rm /mnt/q; umount /mnt'"},
+	{
+		"mq_unlink", "/q", unix.EPERM, root(user), "queue-owner",
+		"sudo sh -c 'mount -t mqueue none /mnt; rm /mnt/q; umount /mnt'",
+	},
 
-	{"exec", "ls", unix.ENOENT, root(), "no-command",
-		"the command isn't in the jail: bin/binlibdepcp ls 'my jail'"},
-	{"exec", "ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "no-command",
+	{
+		"exec", "ls", unix.ENOENT, root(), "no-command",
+		"the command isn't in the jail: bin/binlibdepcp ls 'my jail'",
+	},
+	{
+		"exec", "ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "no-command",
 		"there is no such program in " + cmdline.Path +
-			"; for a program elsewhere, give its path; for a shell builtin, use: sh -c '...'"},
+			"; for a program elsewhere, give its path; for a shell builtin, use: sh -c " +
+			"'...'",
+	},
 	{"exec", "/nonesuch/ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "", ""},
-	{"exec", "testdata/SELF", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "no-interpreter",
-		"the file is there, but its #! interpreter /nonesuch/SUDO isn't"},
-	{"exec", "testdata/SELF", unix.ENOENT, root(), "no-interpreter",
+	{
+		"exec", "testdata/SELF", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }),
+		"no-interpreter",
+		"the file is there, but its #! interpreter /nonesuch/SUDO isn't",
+	},
+	{
+		"exec", "testdata/SELF", unix.ENOENT, root(), "no-interpreter",
 		"the file is there, but its #! interpreter /nonesuch/SUDO isn't in the jail: " +
-			"bin/binlibdepcp /nonesuch/SUDO 'my jail'"},
+			"bin/binlibdepcp /nonesuch/SUDO 'my jail'",
+	},
 	{"exec", "/etc", unix.EACCES, root(), "directory", "it is a directory"},
-	{"exec", "testdata/SELF", unix.EACCES, root(func(f *Facts) { f.Jail = "" }), "mode",
-		"it isn't executable: chmod +x testdata/SELF"},
+	{
+		"exec", "testdata/SELF", unix.EACCES,
+		root(func(f *Facts) { f.Jail = "" }), "mode",
+		"it isn't executable: chmod +x testdata/SELF",
+	},
 	{"exec", "/proc/self/exe", unix.EACCES, root(), "", ""},
-	{"exec", "x", unix.ENOEXEC, root(), "format", "its first line must be like #!/bin/sh"},
+	{
+		"exec", "x", unix.ENOEXEC, root(), "format",
+		"its first line must be like #!/bin/sh",
+	},
 	{"exec", "ls", unix.EIO, root(), "", ""},
 }
 
@@ -182,14 +333,18 @@ func TestExplain(t *testing.T) {
 	c := root().Explain("exec", "/proc/1/environ", unix.EACCES)
 	assert.Equal(t, "mode", c.ID)
 	c = root().Explain("re-execute", "/proc/self/environ", unix.EACCES)
-	assert.Equal(t, "it is on a mount with the option noexec: findmnt -T /proc/self/environ", c.String())
+	assert.Equal(t, "it is on a mount with the option noexec: findmnt -T "+
+		"/proc/self/environ", c.String())
 }
 
 // A program's own hints come first.
 func TestOwn(t *testing.T) {
-	own := []Hint{{Operations: "join|move", Errno: unix.ENOENT,
-		Cause: Cause{ID: "own", Text: "SUDO", Command: "ls OBJECT"}}}
-	assert.Equal(t, "sudo : ls 'a b'", root(user).Explain("move", "a b", unix.ENOENT, own...).String())
+	own := []Hint{{
+		Operations: "join|move", Errno: unix.ENOENT,
+		Cause: Cause{ID: "own", Text: "SUDO", Command: "ls OBJECT"},
+	}}
+	assert.Equal(t, "sudo : ls 'a b'", root(user).Explain("move", "a b", unix.ENOENT,
+		own...).String())
 	assert.Zero(t, root().Explain("move", "a b", unix.EIO, own...))
 	assert.Zero(t, root().Explain("mov", "a b", unix.ENOENT, own...))
 }
@@ -206,11 +361,17 @@ func TestReachable(t *testing.T) {
 			errno             syscall.Errno
 			facts             *Facts
 			id, want          string
-		}) bool {
-			first := slices.IndexFunc(hints, func(h Hint) bool { return h.fits(e.facts, e.operation, e.object, e.errno) })
+		},
+		) bool {
+			first := slices.IndexFunc(hints,
+				func(h Hint) bool {
+					return h.fits(e.facts, e.operation,
+						e.object, e.errno)
+				})
 			return first == i
 		})
-		assert.True(t, met || h.Cause.ID == "noexec", "hint %d, of %q, can't be reached", i, h.Operations)
+		assert.True(t, met || h.Cause.ID == "noexec", "hint %d, of %q, can't be reached",
+			i, h.Operations)
 	}
 	for _, id := range ids(t) {
 		assert.Contains(t, reached, id, "no failure has this cause")
@@ -225,14 +386,16 @@ func ids(t *testing.T) (found []string) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil,
+			parser.SkipObjectResolution)
 		require.NoError(t, err)
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			literal, ok := n.(*ast.CompositeLit)
 			if !ok || len(literal.Elts) == 0 {
 				return true
 			}
-			if name, ok := literal.Type.(*ast.Ident); !ok || name.Name != "Cause" && name.Name != "need" {
+			if name, ok := literal.Type.(*ast.Ident); !ok || name.Name != "Cause" &&
+				name.Name != "need" {
 				return true
 			}
 			first := literal.Elts[0]
@@ -255,18 +418,24 @@ func ids(t *testing.T) (found []string) {
 // os.MkdirAll.
 func TestOperations(t *testing.T) {
 	reported := []string{"mkdir"}
-	for _, pattern := range []string{"../../common/*.go", "../../internal/job/*.go", "../../internal/linux/*.go", "../../step*/*.go", "../../beyond/*/*.go"} {
+	for _, pattern := range []string{
+		"../../common/*.go", "../../internal/job/*.go",
+		"../../internal/linux/*.go", "../../step*/*.go", "../../beyond/*/*.go",
+	} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil,
+				parser.SkipObjectResolution)
 			require.NoError(t, err)
 			ast.Inspect(parsed, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
-				if !ok || len(call.Args) != 3 || !strings.HasSuffix(name(call.Fun), "Failed") {
+				if !ok || len(call.Args) != 3 ||
+					!strings.HasSuffix(name(call.Fun), "Failed") {
 					return true
 				}
-				if text, ok := call.Args[0].(*ast.BasicLit); ok && !strings.HasSuffix(file, "_test.go") {
+				if text, ok := call.Args[0].(*ast.BasicLit); ok &&
+					!strings.HasSuffix(file, "_test.go") {
 					operation, err := strconv.Unquote(text.Value)
 					require.NoError(t, err)
 					reported = append(reported, operation)
@@ -301,9 +470,13 @@ func TestImports(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	given := deps("github.com/urfave/cli/v2")
-	own := slices.DeleteFunc(deps("nsteps/step1-pid"), func(name string) bool { return slices.Contains(given, name) })
+	own := slices.DeleteFunc(deps("nsteps/step1-pid"),
+		func(name string) bool { return slices.Contains(given, name) })
 	require.Contains(t, own, "nsteps/internal/cause")
-	for _, slow := range []string{"regexp", "text/template", "debug/elf", "net", "go/ast", "encoding/json"} {
+	for _, slow := range []string{
+		"regexp", "text/template", "debug/elf", "net", "go/ast",
+		"encoding/json",
+	} {
 		assert.NotContains(t, own, slow)
 	}
 }
@@ -329,7 +502,10 @@ func TestInterpreter(t *testing.T) {
 		{"empty", "", "", ""},
 		{"text", "echo hello\n", "", ""},
 		{"script", "#!/bin/sh\necho hello\n", "#! interpreter", "/bin/sh"},
-		{"script with an argument", "#! /usr/bin/env python3 -u\n", "#! interpreter", "/usr/bin/env"},
+		{
+			"script with an argument", "#! /usr/bin/env python3 -u\n", "#! interpreter",
+			"/usr/bin/env",
+		},
 		{"script without an end", "#!/bin/sh", "#! interpreter", "/bin/sh"},
 		{"script without a name", "#!\n", "#! interpreter", ""},
 		{"dynamic", string(object), "ELF interpreter", "/lib/ld.so.99"},

@@ -15,7 +15,10 @@ import (
 // and unit is its name. For no kind that is known, it returns "".
 func container(m machine) (kind, unit string) {
 	said := m.env("container") // of the container's first process only
-	for _, file := range []string{"/run/systemd/container", "/run/host/container-manager"} {
+	for _, file := range []string{
+		"/run/systemd/container",
+		"/run/host/container-manager",
+	} {
 		if text := words(m.read(file)); said == "" && text != "" {
 			said = text
 		}
@@ -45,7 +48,8 @@ func service(cgroups string) string {
 			continue
 		}
 		unit := path.Base(fields[2])
-		if strings.HasSuffix(unit, ".service") && !strings.Contains(fields[2], "/user.slice/") {
+		if strings.HasSuffix(unit, ".service") && !strings.Contains(fields[2],
+			"/user.slice/") {
 			return unit
 		}
 	}
@@ -61,17 +65,26 @@ type need struct {
 }
 
 var (
-	privilege = need{"capability", "root lacks CAP_SYS_ADMIN here",
-		"--privileged", "--privileged", "CapabilityBoundingSet=", "setpriv --dump"}
-	noFilter = need{"seccomp", "a seccomp filter forbids it",
+	privilege = need{
+		"capability", "root lacks CAP_SYS_ADMIN here",
+		"--privileged", "--privileged", "CapabilityBoundingSet=", "setpriv --dump",
+	}
+	noFilter = need{
+		"seccomp", "a seccomp filter forbids it",
 		"--security-opt seccomp=unconfined", "--security-opt seccomp=unconfined",
-		"RestrictNamespaces= and SystemCallFilter=", "grep Seccomp /proc/self/status"}
-	noModule = need{"lsm", "a security module such as AppArmor or SELinux forbids it",
+		"RestrictNamespaces= and SystemCallFilter=", "grep Seccomp /proc/self/status",
+	}
+	noModule = need{
+		"lsm", "a security module such as AppArmor or SELinux forbids it",
 		"--security-opt apparmor=unconfined", "--security-opt label=disable",
-		"AppArmorProfile= and SELinuxContext=", "SUDOdmesg | grep -iE 'apparmor|avc'"}
-	wholeProc = need{"masked-proc", "mounts hide parts of /proc, and a new proc would show them",
+		"AppArmorProfile= and SELinuxContext=", "SUDOdmesg | grep -iE 'apparmor|avc'",
+	}
+	wholeProc = need{
+		"masked-proc",
+		"mounts hide parts of /proc, and a new proc would show them",
 		"--security-opt systempaths=unconfined", "--security-opt unmask=ALL",
-		"ProtectKernelTunables= and ProtectProc=", "findmnt -R /proc"}
+		"ProtectKernelTunables= and ProtectProc=", "findmnt -R /proc",
+	}
 )
 
 // meet returns the cause that is a need, with the command that meets it: how to start the

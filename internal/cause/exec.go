@@ -5,6 +5,7 @@ package cause
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,13 +23,16 @@ func missing(f *Facts, file string) Cause {
 	bring := file
 	if kind, name := interpreter(file); name != "" {
 		if kind == "#! interpreter" && exists(name) {
-			return missing(f, name) // the interpreter is a program too, and lacks something
+			// the interpreter is a program too, and lacks something
+			return missing(f, name)
 		}
-		c = Cause{ID: "no-interpreter",
-			Text: "the file is there, but its " + kind + " " + cmdline.Printable(name)}
+		c = Cause{
+			ID:   "no-interpreter",
+			Text: "the file is there, but its " + kind + " " + cmdline.Printable(name),
+		}
 		if bring = name; kind == "ELF interpreter" { // it comes with the file's libraries
-			if real, err := filepath.EvalSymlinks(file); err == nil {
-				file = real // outside the jail, an absolute link leads elsewhere
+			if target, err := filepath.EvalSymlinks(file); err == nil {
+				file = target // outside the jail, an absolute link leads elsewhere
 			}
 			bring = filepath.Join(f.Jail, file)
 		}
@@ -81,7 +85,7 @@ func interpreter(file string) (kind, name string) {
 	}
 	defer f.Close()
 	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return "", ""
 	}
 	if line, ok := bytes.CutPrefix(head[:n], []byte("#!")); ok {

@@ -19,22 +19,23 @@ type Facts struct {
 	Args []string // the command line of this program
 	Jail string   // the directory of --chroot, as typed, or ""
 
-	UID       int               // the effective one, in this user namespace
-	SysAdmin  bool              // CAP_SYS_ADMIN is effective
-	Bounded   bool              // the bounding set lacks CAP_SYS_ADMIN, for root too
-	UserNS    bool              // this user namespace isn't the initial one
-	Refused   bool              // a user namespace was tried, and refused
-	AppArmor  bool              // kernel.apparmor_restrict_unprivileged_userns is 1
-	NoClone   bool              // kernel.unprivileged_userns_clone is 0
-	Seccomp   bool              // a seccomp filter is installed
-	Container string            // one of Containers, or "" for none that is known
-	Unit      string            // the systemd unit, if Container is "service"
-	WSL       string            // the name of the distribution under WSL 1, or ""
-	Emulator  string            // the program that emulates this processor, or ""
-	InChroot  bool              // the root directory isn't a mount point
-	Masked    []string          // mount points below /proc
-	Limits    map[string]string // the user.max_*_namespaces, by the names in /proc/self/ns
-	PIDs      string            // the file with a pids cgroup's limit, if that is near
+	UID       int      // the effective one, in this user namespace
+	SysAdmin  bool     // CAP_SYS_ADMIN is effective
+	Bounded   bool     // the bounding set lacks CAP_SYS_ADMIN, for root too
+	UserNS    bool     // this user namespace isn't the initial one
+	Refused   bool     // a user namespace was tried, and refused
+	AppArmor  bool     // kernel.apparmor_restrict_unprivileged_userns is 1
+	NoClone   bool     // kernel.unprivileged_userns_clone is 0
+	Seccomp   bool     // a seccomp filter is installed
+	Container string   // one of Containers, or "" for none that is known
+	Unit      string   // the systemd unit, if Container is "service"
+	WSL       string   // the name of the distribution under WSL 1, or ""
+	Emulator  string   // the program that emulates this processor, or ""
+	InChroot  bool     // the root directory isn't a mount point
+	Masked    []string // mount points below /proc
+	// the user.max_*_namespaces, by the names in /proc/self/ns
+	Limits map[string]string
+	PIDs   string // the file with a pids cgroup's limit, if that is near
 
 	OpenFiles             uint64 // RLIMIT_NOFILE
 	Queues, QueuesMaximum uint64 // RLIMIT_MSGQUEUE, in bytes
@@ -76,7 +77,8 @@ func gather(args []string, jail string, m machine) *Facts {
 		SysAdmin: linux.HasSysAdmin(), // a jail may have no /proc to read that in
 		Bounded:  prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
 		UserNS:   uids != "" && !linux.IsInitialMap(uids),
-		AppArmor: words(read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
+		AppArmor: words(
+			read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
 		NoClone:  words(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0",
 		Seccomp:  prctl(unix.PR_GET_SECCOMP, 0) == unix.SECCOMP_MODE_FILTER,
 		WSL:      wsl1(read("/proc/version"), m.env("WSL_DISTRO_NAME")),
@@ -194,7 +196,8 @@ func mounts(mountinfo string) (inChroot bool, masked []string) {
 		switch {
 		case m.Point == "/":
 			inChroot = false
-		case strings.HasPrefix(m.Point, "/proc/") && m.Point != "/proc/sys/fs/binfmt_misc":
+		case strings.HasPrefix(m.Point, "/proc/") &&
+			m.Point != "/proc/sys/fs/binfmt_misc":
 			masked = append(masked, m.Point)
 		}
 	}

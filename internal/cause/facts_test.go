@@ -21,24 +21,46 @@ func fake(files, variables map[string]string) machine {
 }
 
 func TestContainer(t *testing.T) {
-	const user = "1:name=systemd:/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n"
+	const user = "1:name=systemd:/user.slice/user-1000.slice/user@1000.service/" +
+		"app.slice/x.service\n"
 	for _, test := range []struct {
 		files, env map[string]string
 		kind, unit string
 	}{
 		{nil, nil, "", ""},
 		{map[string]string{"/.dockerenv": ""}, nil, "docker", ""},
-		{map[string]string{"/run/.containerenv": ""}, map[string]string{"container": "oci"}, "podman", ""},
+		{
+			map[string]string{"/run/.containerenv": ""},
+			map[string]string{"container": "oci"},
+			"podman", "",
+		},
 		{nil, map[string]string{"container": "podman"}, "podman", ""},
 		{nil, map[string]string{"container": "lxc"}, "lxc", ""},
 		{map[string]string{"/run/systemd/container": "lxc\n"}, nil, "lxc", ""},
-		{map[string]string{"/run/host/container-manager": "systemd-nspawn\n"}, nil, "systemd-nspawn", ""},
-		{map[string]string{"/.dockerenv": ""}, map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
-			"kubernetes", ""},
-		{map[string]string{"/proc/self/cgroup": "0::/system.slice/cron.service\n"}, nil, "service", "cron.service"},
-		{map[string]string{"/proc/self/cgroup": "4:pids:/x.service\n1:name=systemd:/system.slice/a.service\n"},
-			nil, "service", "a.service"},
-		{map[string]string{"/proc/self/cgroup": "0::/user.slice/user-0.slice/session-3.scope\n" + user}, nil, "", ""},
+		{
+			map[string]string{"/run/host/container-manager": "systemd-nspawn\n"},
+			nil,
+			"systemd-nspawn", "",
+		},
+		{
+			map[string]string{"/.dockerenv": ""},
+			map[string]string{"KUBERNETES_SERVICE_HOST": "10.0.0.1"},
+			"kubernetes", "",
+		},
+		{
+			map[string]string{"/proc/self/cgroup": "0::/system.slice/cron.service\n"},
+			nil,
+			"service", "cron.service",
+		},
+		{
+			map[string]string{"/proc/self/cgroup": "4:pids:/x.service\n" +
+				"1:name=systemd:/system.slice/a.service\n"},
+			nil, "service", "a.service",
+		},
+		{map[string]string{
+			"/proc/self/cgroup": "0::/user.slice/user-0.slice/session-3.scope\n" +
+				user,
+		}, nil, "", ""},
 		{map[string]string{"/proc/self/cgroup": "0::/\nshort\n"}, nil, "", ""},
 	} {
 		kind, unit := container(fake(test.files, test.env))
@@ -57,14 +79,18 @@ func TestFacts(t *testing.T) {
 	assert.True(t, f.UserNS && f.AppArmor && f.NoClone)
 	assert.Equal(t, "0", f.Limits["net"])
 	assert.False(t, f.InChroot, "nothing is known without a mountinfo")
-	f = gather([]string{"x"}, "", fake(map[string]string{"/proc/self/uid_map": "0 0 4294967295\n"}, nil))
+	f = gather([]string{"x"}, "",
+		fake(map[string]string{"/proc/self/uid_map": "0 0 4294967295\n"}, nil))
 	assert.False(t, f.UserNS || f.AppArmor || f.NoClone)
-	assert.False(t, gather([]string{"x"}, "", fake(nil, nil)).UserNS, "nothing is known without /proc")
+	assert.False(t, gather([]string{"x"}, "", fake(nil, nil)).UserNS,
+		"nothing is known without /proc")
 
 	for version, want := range map[string]string{
-		"Linux version 4.4.0-19041-Microsoft (Microsoft@Microsoft.com) (gcc version 5.4.0) #1237": "Ubuntu",
-		"Linux version 5.15.90.1-microsoft-standard-WSL2 (oe-user@oe-host) (gcc) #1 SMP":          "",
-		"Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)":                           "",
+		"Linux version 4.4.0-19041-Microsoft (Microsoft@Microsoft.com) (gcc version " +
+			"5.4.0) #1237": "Ubuntu",
+		"Linux version 5.15.90.1-microsoft-standard-WSL2 (oe-user@oe-host) (gcc) #1 " +
+			"SMP": "",
+		"Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org)": "",
 		"": "",
 	} {
 		assert.Equal(t, want, wsl1(version, "Ubuntu"), version)
@@ -84,9 +110,12 @@ func TestFacts(t *testing.T) {
 	assert.Empty(t, masked)
 
 	files := map[string]string{
-		"/sys/fs/cgroup/pids/a/pids.max": "30\n", "/sys/fs/cgroup/pids/a/pids.current": "20\n",
-		"/sys/fs/cgroup/b/pids.max": "30\n", "/sys/fs/cgroup/b/pids.current": "5\n",
-		"/sys/fs/cgroup/c/pids.max": "max\n", "/sys/fs/cgroup/c/pids.current": "5\n",
+		"/sys/fs/cgroup/pids/a/pids.max":     "30\n",
+		"/sys/fs/cgroup/pids/a/pids.current": "20\n",
+		"/sys/fs/cgroup/b/pids.max":          "30\n",
+		"/sys/fs/cgroup/b/pids.current":      "5\n",
+		"/sys/fs/cgroup/c/pids.max":          "max\n",
+		"/sys/fs/cgroup/c/pids.current":      "5\n",
 	}
 	read := fake(files, nil).read
 	assert.Equal(t, "/sys/fs/cgroup/pids/a/pids.max", pids("9:cpu,pids:/a\n0::/\n", read))
@@ -100,7 +129,8 @@ func TestSystemCalls(t *testing.T) {
 	f2 := Gather([]string{"x"}, "", KeepRoot())
 	assert.Equal(t, f, f2)
 	assert.NotZero(t, f.OpenFiles)
-	status, err := exec.Command("grep", "-c", "CapEff:.*[2367abef].....$", "/proc/self/status").Output()
+	status, err := exec.Command("grep", "-c", "CapEff:.*[2367abef].....$",
+		"/proc/self/status").Output()
 	if err == nil {
 		assert.Equal(t, string(status) == "1\n", f.SysAdmin)
 	}

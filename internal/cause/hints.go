@@ -18,103 +18,219 @@ import (
 var hints = []Hint{
 	// The command.
 	{"exec", unix.ENOENT, nil, Cause{}, missing},
-	{"exec", unix.EACCES, isDirectory, Cause{"directory", "it is a directory", "", ""}, nil},
+	{
+		"exec", unix.EACCES, isDirectory,
+		Cause{"directory", "it is a directory", "", ""},
+		nil,
+	},
 	{"exec", unix.EACCES, notExecutable, Cause{}, executable},
-	{"exec|re-execute", unix.EACCES, onNoexec, Cause{"noexec",
-		"it is on a mount with the option noexec", "findmnt -T OBJECT", ""}, nil},
+	{"exec|re-execute", unix.EACCES, onNoexec, Cause{
+		"noexec",
+		"it is on a mount with the option noexec", "findmnt -T OBJECT", "",
+	}, nil},
 	{"exec", unix.ENOEXEC, nil, Cause{"format", "not a program for this machine; " +
 		"if it is a script, its first line must be like #!/bin/sh", "", ""}, nil},
 
 	// The jail.
-	{"chroot", 0, isOption, Cause{"order", "an option with a value comes last",
-		"PROGRAM -pmc jail sh", ""}, nil},
+	{"chroot", 0, isOption, Cause{
+		"order", "an option with a value comes last",
+		"PROGRAM -pmc jail sh", "",
+	}, nil},
 	{"chroot", unix.ENOENT, nil, Cause{"no-jail", "make the jail", "FILL", ""}, nil},
-	{"chroot", unix.ENOTDIR, nil, Cause{"no-directory", "-c takes a directory",
-		"PROGRAM -c jail sh", ""}, nil},
-	{"chroot", unix.EACCES, nil, Cause{"way", "you may not enter a directory on the way",
-		"namei -l OBJECT", ""}, nil},
-	{"mkdir", unix.EACCES, nil, Cause{"owner", "the jail belongs to another user; " +
-		"create a jail in a directory of your own, or run as the jail's owner", "", ""}, nil},
-	{"mkdir", unix.EPERM, nil, Cause{"immutable", "the jail is immutable, even for root (see " +
-		"chattr(1))", "SUDOchattr -i JAIL", ""}, nil},
-	{"mkdir", unix.EROFS, nil, Cause{"read-only", "the jail is on a file system that is " +
-		"mounted read-only; make the jail in another place", "", ""}, nil},
+	{"chroot", unix.ENOTDIR, nil, Cause{
+		"no-directory", "-c takes a directory",
+		"PROGRAM -c jail sh", "",
+	}, nil},
+	{"chroot", unix.EACCES, nil, Cause{
+		"way", "you may not enter a directory on the way",
+		"namei -l OBJECT", "",
+	}, nil},
+	{"mkdir", unix.EACCES, nil, Cause{
+		"owner", "the jail belongs to another user; " +
+			"create a jail in a directory of your own, or run as the jail's owner", "",
+		"",
+	}, nil},
+	{
+		"mkdir", unix.EPERM, nil,
+		Cause{"immutable", "the jail is immutable, even for root (see " +
+			"chattr(1))", "SUDOchattr -i JAIL", ""},
+		nil,
+	},
+	{
+		"mkdir", unix.EROFS, nil,
+		Cause{"read-only", "the jail is on a file system that is " +
+			"mounted read-only; make the jail in another place", "", ""},
+		nil,
+	},
 
 	// The message queue.
 	{"mq_open", unix.EMFILE, nil, Cause{}, queueBytes},
-	{"mq_open", unix.ENOSPC, nil, Cause{"queue-number", "not the disk: there are as many " +
-		"queues as fs.mqueue.queues_max allows",
-		"SUDOsysctl -w fs.mqueue.queues_max=1024", ""}, nil},
-	{"mq_open", unix.EINVAL, nil, Cause{"queue-size", "this machine allows only smaller " +
-		"queues (see mq_overview(7))",
-		"SUDOsysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192", ""}, nil},
-	{"mq_open", unix.ENOSYS, noSeccomp, Cause{"kernel-mqueue", "this kernel was built without " +
-		"POSIX message queues; WSL 1 and gVisor lack them too; to see which kernel it is",
-		"uname -r", ""}, nil},
-	{"mq_unlink", unix.EPERM, nil, Cause{"queue-owner", "the queue belongs to another user, " +
-		"whose run was killed or is not over; to remove it", "SUDOsh -c " +
-		"'mount -t mqueue none /mnt; rm /mntOBJECT; umount /mnt'", ""}, nil},
+	{
+		"mq_open", unix.ENOSPC, nil,
+		Cause{
+			"queue-number", "not the disk: there are as many " +
+				"queues as fs.mqueue.queues_max allows",
+			"SUDOsysctl -w fs.mqueue.queues_max=1024", "",
+		},
+		nil,
+	},
+	{
+		"mq_open", unix.EINVAL, nil,
+		Cause{
+			"queue-size", "this machine allows only smaller " +
+				"queues (see mq_overview(7))",
+			"SUDOsysctl -w fs.mqueue.msg_max=10 fs.mqueue.msgsize_max=8192", "",
+		},
+		nil,
+	},
+	{
+		"mq_open", unix.ENOSYS, noSeccomp,
+		Cause{
+			"kernel-mqueue", "this kernel was built without " +
+				"POSIX message queues; WSL 1 and gVisor lack them too; to see which " +
+				"kernel it is",
+			"uname -r", "",
+		},
+		nil,
+	},
+	{
+		"mq_unlink", unix.EPERM, nil,
+		Cause{"queue-owner", "the queue belongs to another user, " +
+			"whose run was killed or is not over; to remove it", "SUDOsh -c " +
+			"'mount -t mqueue none /mnt; rm /mntOBJECT; umount /mnt'", ""},
+		nil,
+	},
 
 	// The child.
-	{"re-execute", unix.ENOENT, nil, Cause{"no-proc", "/proc is not mounted, and a step needs " +
-		"it to start itself again", "SUDOmount -t proc proc /proc", ""}, nil},
-	{"re-execute", unix.E2BIG, nil, Cause{"environment", "the environment is too large",
-		"env -i SELF", ""}, nil},
-	{"clone|socketpair|memfd_create|dup", unix.EMFILE, nil, Cause{"files", "the limit RLIMIT_NOFILE allows only " +
-		"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""}, nil},
+	{
+		"re-execute", unix.ENOENT, nil,
+		Cause{"no-proc", "/proc is not mounted, and a step needs " +
+			"it to start itself again", "SUDOmount -t proc proc /proc", ""},
+		nil,
+	},
+	{"re-execute", unix.E2BIG, nil, Cause{
+		"environment", "the environment is too large",
+		"env -i SELF", "",
+	}, nil},
+	{
+		"clone|socketpair|memfd_create|dup", unix.EMFILE, nil,
+		Cause{"files", "the limit RLIMIT_NOFILE allows only " +
+			"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""},
+		nil,
+	},
 	{"clone", unix.EAGAIN, inPIDs, Cause{}, pidsLimit},
-	{"clone", unix.EAGAIN, nil, Cause{"processes", "there are as many processes and threads as " +
-		"RLIMIT_NPROC or a pids cgroup allows",
-		"SUDOprlimit --pid $$ --nproc=unlimited", ""}, nil},
-	{"mmap", unix.ENOMEM, nil, Cause{"memory", "a limit leaves too little memory for a second " +
-		"Go program", "ulimit -v unlimited", ""}, nil},
-	{"lock", unix.EAGAIN, nil, Cause{"locked", "another run holds the lock, perhaps a stopped " +
-		"one (fg); to see the process", "lslocks", ""}, nil},
-	{"clone", unix.EINVAL, emulated, Cause{"emulator", "EMULATOR emulates another processor and " +
-		"can't make namespaces; build the programs for this machine",
-		"make clean build", ""}, nil},
-	{"clone|make mounts private below|mount proc on|sethostname", 0, onWSL1, Cause{"wsl1",
-		"this is WSL 1, which has no Linux kernel and almost no namespaces; convert it to WSL 2",
-		"wsl.exe --set-version WSL 2", ""}, nil},
+	{
+		"clone", unix.EAGAIN, nil,
+		Cause{
+			"processes", "there are as many processes and threads as " +
+				"RLIMIT_NPROC or a pids cgroup allows",
+			"SUDOprlimit --pid $$ --nproc=unlimited", "",
+		},
+		nil,
+	},
+	{
+		"mmap", unix.ENOMEM, nil,
+		Cause{"memory", "a limit leaves too little memory for a second " +
+			"Go program", "ulimit -v unlimited", ""},
+		nil,
+	},
+	{
+		"lock", unix.EAGAIN, nil,
+		Cause{"locked", "another run holds the lock, perhaps a stopped " +
+			"one (fg); to see the process", "lslocks", ""},
+		nil,
+	},
+	{
+		"clone", unix.EINVAL, emulated,
+		Cause{
+			"emulator", "EMULATOR emulates another processor and " +
+				"can't make namespaces; build the programs for this machine",
+			"make clean build", "",
+		},
+		nil,
+	},
+	{"clone|make mounts private below|mount proc on|sethostname", 0, onWSL1, Cause{
+		"wsl1",
+		"this is WSL 1, which has no Linux kernel and almost no namespaces; convert it " +
+			"to WSL 2",
+		"wsl.exe --set-version WSL 2", "",
+	}, nil},
 	{"clone", unix.ENOSPC, nil, Cause{}, limited},
 	{"clone", unix.EUSERS, nil, Cause{}, limited}, // before Linux 4.9 (see clone(2))
 	{"clone", unix.ENOSYS, nil, Cause{}, noFilter.meet},
 
 	// A user namespace, for those who aren't root (see user_namespaces(7)).
-	{"clone", unix.EINVAL, newUser, Cause{"kernel-user", "this kernel was built without user " +
-		"namespaces; be root", "sudo SELF", ""}, nil},
-	{"clone", unix.EPERM, noUser, Cause{"userns-clone", "kernel.unprivileged_userns_clone is 0, " +
-		"so only root may make user namespaces",
-		"sudo sysctl -w kernel.unprivileged_userns_clone=1", ""}, nil},
-	{"clone", unix.EPERM, inChroot, Cause{"chroot-user", "no process in a chroot may make a " +
-		"user namespace (see clone(2)); leave it", "exit", ""}, nil},
+	{
+		"clone", unix.EINVAL, newUser,
+		Cause{"kernel-user", "this kernel was built without user " +
+			"namespaces; be root", "sudo SELF", ""},
+		nil,
+	},
+	{
+		"clone", unix.EPERM, noUser,
+		Cause{
+			"userns-clone", "kernel.unprivileged_userns_clone is 0, " +
+				"so only root may make user namespaces",
+			"sudo sysctl -w kernel.unprivileged_userns_clone=1", "",
+		},
+		nil,
+	},
+	{
+		"clone", unix.EPERM, inChroot,
+		Cause{"chroot-user", "no process in a chroot may make a " +
+			"user namespace (see clone(2)); leave it", "exit", ""},
+		nil,
+	},
 	{"clone", unix.EPERM, filteredUser, Cause{}, noFilter.meet},
-	{"clone", unix.EPERM, newUserOfPlain, Cause{"privilege", "creating namespaces needs root, " +
-		"and a user namespace is refused; be root", "sudo SELF", ""}, nil},
-	{"clone", unix.EINVAL, nil, Cause{"kernel", "this kernel was built without one of these " +
-		"namespaces; to see which it has", "ls /proc/self/ns", ""}, nil},
+	{
+		"clone", unix.EPERM, newUserOfPlain,
+		Cause{"privilege", "creating namespaces needs root, " +
+			"and a user namespace is refused; be root", "sudo SELF", ""},
+		nil,
+	},
+	{
+		"clone", unix.EINVAL, nil,
+		Cause{"kernel", "this kernel was built without one of these " +
+			"namespaces; to see which it has", "ls /proc/self/ns", ""},
+		nil,
+	},
 
 	// Mounts.
-	{"make mounts private below", unix.EINVAL, nil, Cause{"chroot", "the root directory isn't a " +
-		"mount point, because this is a chroot; before chroot DIR, make DIR one",
-		"SUDOmount --bind DIR DIR", ""}, nil},
+	{
+		"make mounts private below", unix.EINVAL, nil,
+		Cause{
+			"chroot", "the root directory isn't a " +
+				"mount point, because this is a chroot; before chroot DIR, make DIR one",
+			"SUDOmount --bind DIR DIR", "",
+		},
+		nil,
+	},
 	{"mount proc on", unix.EPERM, sysAdmin, Cause{}, wholeProc.meet},
 
 	// What the kernel forbids.
 	{"clone", unix.EACCES, restricted, appArmor, nil},
-	{"clone|mount proc on|make mounts private below|sethostname", unix.EACCES, nil, Cause{},
-		noModule.meet},
+	{
+		"clone|mount proc on|make mounts private below|sethostname",
+		unix.EACCES, nil,
+		Cause{},
+		noModule.meet,
+	},
 	{"mq_open", unix.ENOSYS, nil, Cause{}, noFilter.meet},
 	{"", unix.EPERM, restricted, appArmor, nil},
-	{"", unix.EPERM, plain, Cause{"root", "be root", "sudo SELF",
-		"or root in a user namespace: unshare --user --map-root-user SELF"}, nil},
+	{"", unix.EPERM, plain, Cause{
+		"root", "be root", "sudo SELF",
+		"or root in a user namespace: unshare --user --map-root-user SELF",
+	}, nil},
 	{"", unix.EPERM, filtered, Cause{}, noFilter.meet},
 	{"", unix.EPERM, nil, Cause{}, privilege.meet},
 }
 
-var appArmor = Cause{"apparmor", "AppArmor restricts the user namespaces of plain users; allow " +
-	"them", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-	"or be root: sudo SELF"}
+var appArmor = Cause{
+	"apparmor",
+	"AppArmor restricts the user namespaces of plain users; allow " +
+		"them", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+	"or be root: sudo SELF",
+}
 
 // The conditions of the hints.
 func isOption(_ *Facts, object string) bool { return strings.HasPrefix(object, "-") }
@@ -147,8 +263,10 @@ func filtered(f *Facts, _ string) bool { return f.Seccomp && (f.SysAdmin || f.UI
 
 // executable tells how to make a file executable, by its name outside the jail.
 func executable(f *Facts, file string) Cause {
-	return Cause{ID: "mode", Text: "it isn't executable",
-		Command: "chmod +x " + cmdline.Quote(filepath.Join(f.Jail, file))}
+	return Cause{
+		ID: "mode", Text: "it isn't executable",
+		Command: "chmod +x " + cmdline.Quote(filepath.Join(f.Jail, file)),
+	}
 }
 
 // limited answers ENOSPC of clone(2) with the limits of the namespaces in flags, those
@@ -173,14 +291,20 @@ func limited(f *Facts, flags string) Cause {
 	if len(names) > 1 {
 		is = " are"
 	}
-	return Cause{ID: "limit", Text: "not the disk: " + strings.Join(names, ", ") + is + reason,
-		Command: f.Sudo() + "sysctl -w " + strings.Join(names, "=10000 ") + "=10000"}
+	return Cause{
+		ID: "limit", Text: "not the disk: " +
+			strings.Join(names, ", ") + is + reason,
+		Command: f.Sudo() + "sysctl -w " + strings.Join(names, "=10000 ") + "=10000",
+	}
 }
 
 // pidsLimit answers EAGAIN of clone(2) in a small pids cgroup.
 func pidsLimit(f *Facts, _ string) Cause {
-	c := Cause{ID: "pids", Text: "the pids cgroup allows no more processes and threads; a step " +
-		"has about 12"}
+	c := Cause{
+		ID: "pids",
+		Text: "the pids cgroup allows no more processes and threads; a step " +
+			"has about 12",
+	}
 	switch f.Container {
 	case "docker", "podman":
 		c.Command = f.Container + " run --pids-limit -1"
@@ -197,9 +321,14 @@ func pidsLimit(f *Facts, _ string) Cause {
 // hard one (see getrlimit(2)).
 func queueBytes(f *Facts, _ string) Cause {
 	const usual = 819200 // mq_overview(7)
-	c := Cause{ID: "queue-bytes", Text: fmt.Sprintf("not open files: the queues of a user may "+
-		"have RLIMIT_MSGQUEUE bytes, here %d, and other queues may use a part of it; raise it",
-		f.Queues), Or: "or remove queues: rm /dev/mqueue/NAME"}
+	c := Cause{
+		ID: "queue-bytes",
+		Text: fmt.Sprintf("not open files: the queues of a user may "+
+			"have RLIMIT_MSGQUEUE bytes, here %d, and other queues may use a part of "+
+			"it; "+
+			"raise it",
+			f.Queues), Or: "or remove queues: rm /dev/mqueue/NAME",
+	}
 	switch {
 	case f.Queues >= usual:
 		c.Command = f.Sudo() + "prlimit --pid $$ --msgqueue=unlimited"

@@ -98,8 +98,10 @@ func usageText(text string, typed []string) string {
 }
 
 func helpFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "h", Aliases: []string{"help"},
-		Usage: "show this help and exit"}
+	return &cli.BoolFlag{
+		Name: "h", Aliases: []string{"help"},
+		Usage: "show this help and exit",
+	}
 }
 
 // describe returns a line of the help: "-u, --uts hostname", a tab, the usage.

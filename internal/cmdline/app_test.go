@@ -42,13 +42,24 @@ func TestExitStatus(t *testing.T) {
 
 func TestUsageText(t *testing.T) {
 	for _, test := range []struct{ text, typed, want string }{
-		{"flag provided but not defined: -nosuch", "step --nosuch", "no such option: --nosuch"},
-		{"flag provided but not defined: -nosuch", "step -nosuch", "no such option: -nosuch"},
-		{"flag provided but not defined: -nosuch", "step -nosuch=1", "no such option: -nosuch"},
+		{
+			"flag provided but not defined: -nosuch", "step --nosuch",
+			"no such option: --nosuch",
+		},
+		{
+			"flag provided but not defined: -nosuch", "step -nosuch",
+			"no such option: -nosuch",
+		},
+		{
+			"flag provided but not defined: -nosuch", "step -nosuch=1",
+			"no such option: -nosuch",
+		},
 		{"flag provided but not defined: -z", "step -z", "no such option: -z"},
 		{"flag needs an argument: -uts", "step --uts", "option needs a value: --uts"},
-		{`invalid boolean value "x" for -pid: parse error`, "step --pid=x",
-			`invalid boolean value "x" for --pid: parse error`},
+		{
+			`invalid boolean value "x" for -pid: parse error`, "step --pid=x",
+			`invalid boolean value "x" for --pid: parse error`,
+		},
 		{"bad flag syntax: ---x", "step ---x", "bad flag syntax: ---x"},
 	} {
 		assert.Equal(t, test.want, usageText(test.text, strings.Fields(test.typed)))

@@ -28,7 +28,7 @@ func (o *Output) Write(p []byte) (int, error) {
 			err = failed.Err
 		}
 		// It hides the errno: a hint on a full disk would be about another file.
-		o.err = fmt.Errorf("write standard output: %v", err)
+		o.err = fmt.Errorf("write standard output: %w", err)
 	}
 	return n, o.err
 }

@@ -21,7 +21,8 @@ func Printable(s string) string {
 // Quote quotes a word for a POSIX shell if the word needs it. It shows a word that would
 // upset the terminal as a Go string.
 func Quote(word string) string {
-	const plain = "%+,-./0123456789:=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+	const plain = "%+,-./0123456789:=@_" +
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
 	switch {
 	case !utf8.ValidString(word) || strings.ContainsFunc(word, unprintable):

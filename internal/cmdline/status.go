@@ -34,7 +34,7 @@ func ExitStatus(err error) int {
 		return int(s)
 	case !errors.As(err, &failed) || failed.Op != "exec":
 		return StatusFailed
-	case failed.Err == syscall.ENOENT || failed.Err == syscall.ENOTDIR:
+	case errors.Is(failed.Err, syscall.ENOENT) || errors.Is(failed.Err, syscall.ENOTDIR):
 		return NotFound
 	}
 	return NotExecutable

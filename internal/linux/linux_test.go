@@ -32,12 +32,27 @@ func TestParseStat(t *testing.T) {
 		want Process
 		ok   bool
 	}{
-		{"42 (sh) S 7 42 7 34816" + rest, Process{PID: 42, Parent: 7, Command: "sh", Terminal: true, Start: 12345}, true},
-		{"42 (sh) S 7 42 7 0" + rest, Process{PID: 42, Parent: 7, Command: "sh", Start: 12345}, true},
-		{"42 (a) R 1 (b) S 7 42 7 0" + rest, Process{PID: 42, Parent: 7, Command: "a) R 1 (b", Start: 12345}, true},
-		{"42 (a\nb) S 7 42 7 0" + rest, Process{PID: 42, Parent: 7, Command: "a\nb", Start: 12345}, true},
+		{"42 (sh) S 7 42 7 34816" + rest, Process{
+			PID: 42, Parent: 7, Command: "sh",
+			Terminal: true, Start: 12345,
+		}, true},
+		{"42 (sh) S 7 42 7 0" + rest, Process{
+			PID: 42, Parent: 7, Command: "sh",
+			Start: 12345,
+		}, true},
+		{"42 (a) R 1 (b) S 7 42 7 0" + rest, Process{
+			PID: 42, Parent: 7,
+			Command: "a) R 1 (b", Start: 12345,
+		}, true},
+		{"42 (a\nb) S 7 42 7 0" + rest, Process{
+			PID: 42, Parent: 7, Command: "a\nb",
+			Start: 12345,
+		}, true},
 		{"42 () S 7 42 7 0" + rest, Process{PID: 42, Parent: 7, Start: 12345}, true},
-		{"42 (sh) Z 7 42 7 0" + rest, Process{PID: 42, Parent: 7, Command: "sh", Start: 12345, Zombie: true, Ending: true}, true},
+		{"42 (sh) Z 7 42 7 0" + rest, Process{
+			PID: 42, Parent: 7, Command: "sh",
+			Start: 12345, Zombie: true, Ending: true,
+		}, true},
 		{
 			"42 (sh) S 7 42 7 0 -1 4194564 1 0 0 0 1 2 3 4 20 0 1 0 12345 99",
 			Process{PID: 42, Parent: 7, Command: "sh", Start: 12345, Ending: true},
@@ -89,7 +104,10 @@ func TestParseLink(t *testing.T) {
 
 func TestInitialMap(t *testing.T) {
 	assert.True(t, IsInitialMap("         0          0 4294967295\n"))
-	for _, uids := range []string{"", "0 1000 1\n", "0 0 1\n", "0 0 4294967295\n1 1 1\n"} {
+	for _, uids := range []string{
+		"", "0 1000 1\n", "0 0 1\n",
+		"0 0 4294967295\n1 1 1\n",
+	} {
 		assert.False(t, IsInitialMap(uids), uids)
 	}
 }
@@ -106,7 +124,8 @@ func TestKinds(t *testing.T) {
 		}
 		assert.True(t, known, entry.Name())
 	}
-	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS", FlagNames(unix.CLONE_NEWNS|unix.CLONE_NEWPID))
+	assert.Equal(t, "CLONE_NEWPID|CLONE_NEWNS",
+		FlagNames(unix.CLONE_NEWNS|unix.CLONE_NEWPID))
 	assert.Empty(t, FlagNames(0))
 }
 
@@ -120,7 +139,10 @@ bad line
 	assert.Equal(t, []Mount{
 		{Point: "/proc", Type: "proc", Device: "0:21", Root: "/", Group: "5"},
 		{Point: "/my disk", Type: "tmpfs", Device: "0:27", Root: "/"},
-		{Point: "/data", Type: "ext4", Device: "254:0", Root: "/srv", Group: "9", Master: "1"},
+		{
+			Point: "/data", Type: "ext4", Device: "254:0", Root: "/srv",
+			Group: "9", Master: "1",
+		},
 	}, mounts)
 	assert.Equal(t, "a b\tc\nd#e\\f\\g", unescape.Replace(`a\040b\011c\012d\043e\134f\g`))
 }
@@ -128,7 +150,9 @@ bad line
 // The program runs again where it was told to, and what fails is named.
 func TestReexec(t *testing.T) {
 	cmd := exec.Command("cat")
-	cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWUTS}
+	cmd.SysProcAttr = &unix.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWUTS,
+	}
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	if err := cmd.Start(); err != nil {
@@ -140,7 +164,8 @@ func TestReexec(t *testing.T) {
 	}()
 	var r Reexec
 	for _, kind := range []string{"user", "uts"} {
-		fd, err := unix.Open("/proc/"+strconv.Itoa(cmd.Process.Pid)+"/ns/"+kind, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open("/proc/"+strconv.Itoa(cmd.Process.Pid)+"/ns/"+kind,
+			unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		require.NoError(t, err)
 		defer unix.Close(fd)
 		r.Enter = append(r.Enter, fd)

@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,7 +69,8 @@ func TryQueue(name string, attr *QueueAttr) error {
 // SendMessage puts a message into an open queue. It waits while the queue is full.
 func SendMessage(fd int, message []byte) error {
 	_, _, errno := unix.Syscall6(unix.SYS_MQ_TIMEDSEND, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(message))), uintptr(len(message)), 0, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(message))), uintptr(
+			len(message)), 0, 0, 0)
 	return asError(errno)
 }
 
@@ -141,7 +143,7 @@ func LockIPC() (fd int, err error) {
 	if err != nil {
 		return -1, Failed("open", IPCNamespace, err)
 	}
-	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK {
+	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		err = waitForLock(fd)
 	}
 	if err != nil {

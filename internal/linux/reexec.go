@@ -3,6 +3,7 @@
 package linux
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"syscall"
@@ -69,7 +70,7 @@ func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 
 func retry(call func() (int, error)) (n int, err error) {
 	for {
-		if n, err = call(); err != unix.EINTR {
+		if n, err = call(); !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}

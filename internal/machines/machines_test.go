@@ -68,8 +68,11 @@ func parseContainer(text string) (c container, err error) {
 	if err := decoder.Decode(&c); err != nil {
 		return c, err
 	}
-	for field, value := range map[string]string{"name": c.Name, "build.dockerfile": c.Build.Dockerfile,
-		"remoteUser": c.RemoteUser, "postCreateCommand": c.PostCreateCommand} {
+	for field, value := range map[string]string{
+		"name":             c.Name,
+		"build.dockerfile": c.Build.Dockerfile,
+		"remoteUser":       c.RemoteUser, "postCreateCommand": c.PostCreateCommand,
+	} {
 		if value == "" {
 			return c, fmt.Errorf("no %s", field)
 		}
@@ -77,7 +80,8 @@ func parseContainer(text string) (c container, err error) {
 	if err := known(c.CapAdd, "SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"); err != nil {
 		return c, err
 	}
-	return c, known(c.SecurityOpt, "seccomp=unconfined", "apparmor=unconfined", "label=disable",
+	return c, known(c.SecurityOpt, "seccomp=unconfined", "apparmor=unconfined",
+		"label=disable",
 		"systempaths=unconfined")
 }
 
@@ -134,7 +138,8 @@ func parseMachine(text string) (m machine, err error) {
 		}
 	}
 	for _, p := range m.Provision {
-		if err := known([]string{p.Mode}, "system", "user", "boot", "dependency", "data", "yq"); err != nil {
+		if err := known([]string{p.Mode}, "system", "user", "boot", "dependency", "data",
+			"yq"); err != nil {
 			return m, err
 		}
 		if !strings.HasPrefix(p.Script, "#!/") {
@@ -183,7 +188,11 @@ func TestFormats(t *testing.T) {
 		parse  func(string) error
 		broken map[string]string // what it has, and what breaks it in the place
 	}{
-		{devcontainer, func(text string) error { _, err := parseContainer(text); return err }, map[string]string{
+		{devcontainer, func(text string) error {
+			_,
+				err := parseContainer(text)
+			return err
+		}, map[string]string{
 			`"securityOpt"`:          `"securityOpts"`,
 			`"dockerfile":`:          `"file":`,
 			`"init": true`:           `"init": "true"`,
@@ -191,21 +200,25 @@ func TestFormats(t *testing.T) {
 			"systempaths=unconfined": "systempaths:unconfined",
 			`"remoteUser": "root",`:  ``,
 		}},
-		{lima, func(text string) error { _, err := parseMachine(text); return err }, map[string]string{
-			"provision:":     "provisions:",
-			"mode: system":   "mode: root",
-			"memory: 2GiB":   "memory: 2",
-			"user: false":    "user: none",
-			"template:":      "template://",
-			"#!/bin/sh":      "# sh",
-			"minimumLimaVer": "minimumVer",
-		}},
+		{
+			lima, func(text string) error { _, err := parseMachine(text); return err },
+			map[string]string{
+				"provision:":     "provisions:",
+				"mode: system":   "mode: root",
+				"memory: 2GiB":   "memory: 2",
+				"user: false":    "user: none",
+				"template:":      "template://",
+				"#!/bin/sh":      "# sh",
+				"minimumLimaVer": "minimumVer",
+			},
+		},
 	} {
 		text := read(t, file.name)
 		assert.NoError(t, file.parse(text), file.name)
 		for from, to := range file.broken {
 			require.Contains(t, text, from, file.name)
-			assert.Error(t, file.parse(strings.Replace(text, from, to, 1)), "%s with %s", file.name, to)
+			assert.Error(t, file.parse(strings.Replace(text, from, to, 1)),
+				"%s with %s", file.name, to)
 		}
 	}
 	assert.FileExists(t, "../../"+dockerfile)
@@ -213,7 +226,8 @@ func TestFormats(t *testing.T) {
 
 // Both install what the doctor looks for, and beside it only what builds and shows it.
 func TestPackages(t *testing.T) {
-	need := append(slices.Collect(maps.Values(doctor.Packages("debian"))), "git", "make", "tmux")
+	need := append(slices.Collect(maps.Values(doctor.Packages("debian"))),
+		"git", "make", "tmux")
 	want := func(more ...string) []string {
 		all := append(more, need...)
 		slices.Sort(all)
@@ -226,7 +240,8 @@ func TestPackages(t *testing.T) {
 	}
 	_, run := image(t)
 	assert.Equal(t, want(), words(`(?s)--no-install-recommends(.*)$`, run), dockerfile)
-	assert.Equal(t, want("ca-certificates", "golang-go"), words(`(?m)^packages="(.*)"$`, provision(t)), lima)
+	assert.Equal(t, want("ca-certificates", "golang-go"),
+		words(`(?m)^packages="(.*)"$`, provision(t)), lima)
 }
 
 // The image's Go is as new as go.mod asks for: it is told to fetch no newer one. The
@@ -236,9 +251,12 @@ func TestGo(t *testing.T) {
 	from, _ := image(t)
 	has := regexp.MustCompile(`^golang:([0-9.]+)-[a-z]+$`).FindStringSubmatch(from)
 	require.NotNil(t, has, from)
-	assert.GreaterOrEqual(t, version.Compare("go"+has[1], "go"+needs[1]), 0, "%s, and go.mod has %s", from, needs[1])
-	for _, archive := range regexp.MustCompile(`go([0-9.]+)\.linux-amd64\.tar\.gz`).FindAllStringSubmatch(read(t, page), -1) {
-		assert.GreaterOrEqual(t, version.Compare("go"+archive[1], "go"+needs[1]), 0, "%s: %s", page, archive[0])
+	assert.GreaterOrEqual(t, version.Compare("go"+has[1], "go"+needs[1]), 0,
+		"%s, and go.mod has %s", from, needs[1])
+	for _, archive := range regexp.MustCompile(
+		`go([0-9.]+)\.linux-amd64\.tar\.gz`).FindAllStringSubmatch(read(t, page), -1) {
+		assert.GreaterOrEqual(t, version.Compare("go"+archive[1], "go"+needs[1]), 0,
+			"%s: %s", page, archive[0])
 	}
 }
 
@@ -246,7 +264,10 @@ func TestGo(t *testing.T) {
 // each, and they can be installed together.
 func TestInstall(t *testing.T) {
 	_, run := image(t)
-	for name, script := range map[string]string{dockerfile: "set -e\n" + run, lima: provision(t)} {
+	for name, script := range map[string]string{
+		dockerfile: "set -e\n" + run,
+		lima:       provision(t),
+	} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			out, err := exec.Command("sh", "-n", "-c", script).CombinedOutput()
@@ -264,17 +285,21 @@ func TestInstall(t *testing.T) {
 
 func simulate(t *testing.T, script string) {
 	out, _ := exec.Command("apt-cache", "policy", "golang-go").Output()
-	if !bytes.Contains(out, []byte("Candidate: ")) || bytes.Contains(out, []byte("Candidate: (none)")) {
-		t.Skip("SKIPPED: apt-get isn't here, or hasn't the lists of Debian's packages: apt-get update")
+	if !bytes.Contains(out, []byte("Candidate: ")) ||
+		bytes.Contains(out, []byte("Candidate: (none)")) {
+		t.Skip("SKIPPED: apt-get isn't here, or hasn't the lists of Debian's packages: " +
+			"apt-get update")
 	}
 	apt, err := exec.LookPath("apt-get")
 	require.NoError(t, err)
 	dir := t.TempDir()
 	for command, text := range map[string]string{
-		"apt-get": `if [ "$1" = update ]; then exit; fi; exec ` + apt + ` --simulate "$@"`,
-		"dpkg":    "exit 1", // nothing is installed
+		"apt-get": `if [ "$1" = update ]; then exit; fi; exec ` + apt +
+			` --simulate "$@"`,
+		"dpkg": "exit 1", // nothing is installed
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, command), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, command),
+			[]byte("#!/bin/sh\n"+text+"\n"), 0o755))
 	}
 	cmd := exec.Command("sh", "-c", script)
 	cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "LC_ALL=C")
@@ -292,7 +317,8 @@ func TestBuild(t *testing.T) {
 	assert.Contains(t, read(t, page), "sudo "+c.PostCreateCommand+"\n")
 	script := fmt.Sprintf("set -e; PATH=$PATH:$(dirname %q); export PATH\n"+
 		"mount -t tmpfs -o mode=755 none /usr/local/bin\ncd ../..\n%s\nhash -r\n"+
-		"[ $(command -v step1-pid) = /usr/local/bin/step1-pid ]\n%s\n", goTool(t), c.PostCreateCommand, c.PostAttachCommand)
+		"[ $(command -v step1-pid) = /usr/local/bin/step1-pid ]\n%s\n", goTool(t),
+		c.PostCreateCommand, c.PostAttachCommand)
 	cmd := exec.Command("unshare", "--mount", "sh", "-c", script)
 	cmd.Env = append(os.Environ(), "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	out, err := cmd.CombinedOutput()
@@ -310,8 +336,11 @@ func goTool(t *testing.T) string {
 
 // usual are the capabilities that a container of Podman has unless told otherwise;
 // Docker's has these and more.
-var usual = []string{"chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setfcap",
-	"setgid", "setpcap", "setuid", "sys_chroot"}
+var usual = []string{
+	"chown", "dac_override", "fowner", "fsetid", "kill",
+	"net_bind_service", "setfcap",
+	"setgid", "setpcap", "setuid", "sys_chroot",
+}
 
 // With the container's capabilities all can run as root, and each that it adds is needed.
 func TestCapabilities(t *testing.T) {
@@ -322,7 +351,8 @@ func TestCapabilities(t *testing.T) {
 		for _, name := range slices.Concat(names, usual) {
 			set += ",+" + strings.ToLower(name)
 		}
-		text, _ := exec.Command("setpriv", "--bounding-set="+set, steptest.Bin("workshop"), "doctor").CombinedOutput()
+		text, _ := exec.Command("setpriv", "--bounding-set="+set,
+			steptest.Bin("workshop"), "doctor").CombinedOutput()
 		require.Contains(t, string(text), "step1-pid ", "the doctor hasn't run")
 		return string(text)
 	}
@@ -330,7 +360,8 @@ func TestCapabilities(t *testing.T) {
 	trouble := `(?i)can't|operation not permitted|unshare --user`
 	assert.NotRegexp(t, trouble, look(added))
 	for i, name := range added {
-		assert.Regexp(t, trouble, look(slices.Delete(slices.Clone(added), i, i+1)), "without %s", name)
+		assert.Regexp(t, trouble, look(slices.Delete(slices.Clone(added), i, i+1)),
+			"without %s", name)
 	}
 }
 
@@ -338,9 +369,11 @@ func TestCapabilities(t *testing.T) {
 func TestPage(t *testing.T) {
 	text := read(t, page)
 	commands := slices.Sorted(maps.Keys(doctor.Packages("debian")))
-	rows := map[string][]string{} // of the table: the commands of a row, then the packages
-	for _, m := range regexp.MustCompile("(?m)^\\| (`.*`) \\| (.*) \\|$").FindAllStringSubmatch(text, -1) {
-		for _, command := range strings.Split(m[1], ", ") {
+	// of the table: the commands of a row, then the packages
+	rows := map[string][]string{}
+	for _, m := range regexp.MustCompile(
+		"(?m)^\\| (`.*`) \\| (.*) \\|$").FindAllStringSubmatch(text, -1) {
+		for command := range strings.SplitSeq(m[1], ", ") {
 			rows[strings.Trim(command, "`")] = strings.Split(m[2], " | ")
 		}
 	}
@@ -351,12 +384,17 @@ func TestPage(t *testing.T) {
 		}
 		assert.Equal(t, want, rows[command], "%s: the packages of %s", page, command)
 	}
-	for distribution, install := range map[string]string{"debian": "apt-get install", "fedora": "dnf install",
-		"arch": "pacman -S --needed", "alpine": "apk add"} {
-		m := regexp.MustCompile(`(?m)^sudo ` + install + ` (.*)$`).FindStringSubmatch(text)
+	for distribution, install := range map[string]string{
+		"debian": "apt-get install",
+		"fedora": "dnf install",
+		"arch":   "pacman -S --needed", "alpine": "apk add",
+	} {
+		m := regexp.MustCompile(`(?m)^sudo ` + install +
+			` (.*)$`).FindStringSubmatch(text)
 		if assert.NotNil(t, m, "%s: %s", page, install) {
 			for command, name := range doctor.Packages(distribution) {
-				assert.Contains(t, strings.Fields(m[1]), name, "%s: %s, for %s", page, install, command)
+				assert.Contains(t, strings.Fields(m[1]), name, "%s: %s, for %s", page,
+					install, command)
 			}
 		}
 	}

@@ -89,7 +89,8 @@ type text struct {
 // A fixed is a length with one decimal.
 type fixed float64
 
-func (f fixed) MarshalText() ([]byte, error) {
+// MarshalText implements encoding.TextMarshaler.
+func (f fixed) MarshalText() ([]byte, error) { //nolint:unparam // the interface's
 	return fmt.Appendf(nil, "%.1f", float64(f)), nil
 }
 

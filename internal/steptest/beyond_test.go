@@ -43,40 +43,48 @@ func TestStartInCgroup(t *testing.T) {
 	assert.True(t, strings.HasSuffix(out, strings.TrimPrefix(dir, mount)+"\n"), out)
 }
 
-// If the parent can't set the child up, it ends the child, and there is one error, with the
-// program's own hint.
+// If the parent can't set the child up, it ends the child, and there is one error, with
+// the program's own hint.
 func TestAbort(t *testing.T) {
 	NeedsHost(t)
 	before := Snapshot()
 	for _, options := range []string{"-f", "-pf"} {
 		out, status := shell(t, "exec beyond "+options+" sh -c 'echo started'")
 		assert.Equal(t, 125, status)
-		assert.Regexp(t, `^beyond: write map /proc/[0-9]+/uid_map: operation not permitted\n`+
-			`  a hint of the program: beyond `+options+` sh -c 'echo started'\n$`, out)
+		assert.Regexp(t,
+			`^beyond: write map /proc/[0-9]+/uid_map: operation not permitted\n`+
+				`  a hint of the program: beyond `+options+` sh -c 'echo started'\n$`,
+			out)
 	}
 	out, status := shell(t, "exec beyond -vpf true")
 	assert.Equal(t, 125, status)
-	assert.Contains(t, out, "\nParent: ended the child, which can't be set up\nbeyond: write map ")
+	assert.Contains(t, out,
+		"\nParent: ended the child, which can't be set up\nbeyond: write map ")
 	assert.NotContains(t, out, "Child:")
 
 	// A child that a signal has ended can't be set up: the error is the signal.
 	out, status = shell(t, "exec beyond -pi true")
 	assert.Equal(t, 130, status)
-	assert.Equal(t, "beyond: stopped by signal 2 (interrupt) before the command began\n", out)
+	assert.Equal(t,
+		"beyond: stopped by signal 2 (interrupt) before the command began\n", out)
 	Compare(t, before)
 }
 
-// The option -v shows all namespaces that differ, not only those that Start was asked for.
+// The option -v shows all namespaces that differ, not only those that Start was asked
+// for.
 func TestDifferentNamespaces(t *testing.T) {
 	NeedsHost(t)
 	cmd := exec.Command("sh", "-c", "exec beyond -vt readlink /proc/self/ns/time")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()
-	if strings.Contains(stderr.String(), "CLONE_NEWTIME: ") || strings.Contains(stderr.String(), "clone child: invalid argument") {
-		t.Skipf("SKIPPED: needs TIME namespaces that clone(2) with CLONE_VM may enter: %s", stderr.String())
+	if strings.Contains(stderr.String(), "CLONE_NEWTIME: ") ||
+		strings.Contains(stderr.String(), "clone child: invalid argument") {
+		t.Skipf("SKIPPED: needs TIME namespaces that clone(2) with CLONE_VM may enter: "+
+			"%s", stderr.String())
 	}
 	require.NoError(t, err, stderr.String())
 	assert.Equal(t, 1, strings.Count(stderr.String(), " -> "), stderr.String())
-	assert.Regexp(t, `(?m)^Parent: time:\[[0-9]+\] -> `+strings.NewReplacer("[", `\[`, "]", `\]`).Replace(strings.TrimSpace(string(stdout)))+"$", stderr.String())
+	assert.Regexp(t, `(?m)^Parent: time:\[[0-9]+\] -> `+strings.NewReplacer("[", `\[`,
+		"]", `\]`).Replace(strings.TrimSpace(string(stdout)))+"$", stderr.String())
 }

@@ -46,7 +46,8 @@ func TestImmutableJail(t *testing.T) {
 	out, status := shell(t, "exec step6-chroot -pmc "+jail+" true")
 	assert.Equal(t, 125, status)
 	assert.Equal(t, "step6-chroot: mkdir /proc: operation not permitted\n"+
-		"  the jail is immutable, even for root (see chattr(1)): chattr -i "+jail+"\n", out)
+		"  the jail is immutable, even for root (see chattr(1)): chattr -i "+jail+"\n",
+		out)
 	// The hint's command fixes it.
 	hint := out[strings.LastIndex(out, ": ")+2:]
 	out, _ = shell(t, hint)
@@ -77,8 +78,9 @@ func TestFewDescriptors(t *testing.T) {
 	for _, limit := range []string{"5", "6", "7", "8"} {
 		out, status := shell(t, "ulimit -n "+limit+"; exec step1-pid -p true")
 		assert.Equal(t, 125, status)
-		assert.Regexp(t, `^step1-pid: (socketpair|memfd_create|dup|clone) .*: too many open files\n`+
-			`  the limit RLIMIT_NOFILE allows only `+limit+` open files: prlimit --pid \$\$ --nofile=1024\n$`, out)
+		assert.Regexp(t,
+			`^step1-pid: (socketpair|memfd_create|dup|clone) .*: too many open files\n`+
+				`  the limit RLIMIT_NOFILE allows only `+limit+` open files: prlimit --pid \$\$ --nofile=1024\n$`, out)
 	}
 	out, status := shell(t, "ulimit -S -n 5; exec step1-pid -p true")
 	assert.Equal(t, 0, status, out)
@@ -117,6 +119,7 @@ func TestTraces(t *testing.T) {
 		assert.Equal(t, 2, status, out)
 		first, _, _ := strings.Cut(out, "\n")
 		heading := "\n### `" + numbers.ReplaceAllString(first, "have N already") + "`\n"
-		assert.True(t, bytes.Contains(page, []byte(heading)), "docs/troubleshooting.md has no heading %q", heading)
+		assert.True(t, bytes.Contains(page, []byte(heading)),
+			"docs/troubleshooting.md has no heading %q", heading)
 	}
 }

@@ -45,7 +45,8 @@ func startProgram(t *testing.T, program string, args ...string) *process {
 // expect waits until the output has the text.
 func (r *process) expect(t *testing.T, text string) {
 	t.Helper()
-	WaitFor(t, text+" in the output", func() bool { return strings.Contains(r.output.String(), text) })
+	WaitFor(t, text+" in the output",
+		func() bool { return strings.Contains(r.output.String(), text) })
 }
 
 // status waits for the end and returns the exit status as a shell has it.
@@ -66,7 +67,10 @@ const prompt = "Child: a message for the parent"
 
 // A signal to the parent ends all, with its status, and leaves nothing; NeedsHost looks.
 func TestSignalToParent(t *testing.T) {
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGKILL} {
+	for _, sig := range []unix.Signal{
+		unix.SIGTERM, unix.SIGHUP, unix.SIGINT,
+		unix.SIGQUIT, unix.SIGKILL,
+	} {
 		for stage, args := range map[string][]string{
 			"prompt":          {"-i", "no"},
 			"prompt of PID 1": {"-pmni", "no"},
@@ -101,7 +105,8 @@ func TestSignalToParent(t *testing.T) {
 		t.Run(fmt.Sprint(sig, " to PID 1 with a handler"), func(t *testing.T) {
 			NeedsHost(t)
 			r := start(t, "step1-pid", "-p", "sh", "-c",
-				fmt.Sprintf(`trap "exit %d" %d; echo ready; while :; do sleep 0.05; done`, status, status))
+				fmt.Sprintf(`trap "exit %d" %d; echo ready; while :; do sleep 0.05; done`,
+					status, status))
 			r.expect(t, "ready")
 			require.NoError(t, r.Process.Signal(sig))
 			assert.Equal(t, status, r.status())
@@ -113,7 +118,8 @@ func TestSignalToParent(t *testing.T) {
 			begin := time.Now()
 			require.NoError(t, r.Process.Signal(sig))
 			assert.Equal(t, 137, r.status())
-			assert.Greater(t, time.Since(begin), 1900*time.Millisecond, "SIGKILL comes after a grace")
+			assert.Greater(t, time.Since(begin), 1900*time.Millisecond,
+				"SIGKILL comes after a grace")
 		})
 	}
 }
@@ -121,7 +127,8 @@ func TestSignalToParent(t *testing.T) {
 // SIGKILL to the parent takes PID 1 with it, and so the whole namespace.
 func TestKilledParent(t *testing.T) {
 	NeedsHost(t)
-	r := start(t, "step6-chroot", "-pmnu", "box", "sh", "-c", `sleep 86400 & echo ready; wait`)
+	r := start(t, "step6-chroot", "-pmnu", "box", "sh", "-c",
+		`sleep 86400 & echo ready; wait`)
 	r.expect(t, "ready")
 	require.NoError(t, r.Process.Kill())
 	assert.Equal(t, 137, r.status())
@@ -154,7 +161,8 @@ func TestKilledAtAnyTime(t *testing.T) {
 		r := start(t, "step5-ipc", "-i", value, "true")
 		_, _ = io.WriteString(r.stdin, "after\n")
 		assert.Equal(t, 0, r.status())
-		assert.Equal(t, value == "no", strings.Contains(r.output.String(), "received message: after"))
+		assert.Equal(t, value == "no", strings.Contains(r.output.String(),
+			"received message: after"))
 	}
 }
 
@@ -182,7 +190,8 @@ func TestTwoQueues(t *testing.T) {
 		for _, i := range order {
 			_, _ = fmt.Fprintf(runs[i].stdin, "from %d\n", i)
 			assert.Equal(t, 0, runs[i].status())
-			assert.Contains(t, runs[i].output.String(), fmt.Sprintf("received message: from %d\n", i))
+			assert.Contains(t, runs[i].output.String(),
+				fmt.Sprintf("received message: from %d\n", i))
 		}
 	}
 }
@@ -193,12 +202,14 @@ func TestMany(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 200 {
 		wg.Go(func() {
-			cmd := exec.Command(Bin("step6-chroot"), "-pmnu", "box", "-i", []string{"no", "yes"}[i%2], "true")
+			cmd := exec.Command(Bin("step6-chroot"), "-pmnu", "box", "-i",
+				[]string{"no", "yes"}[i%2], "true")
 			cmd.Stdin = strings.NewReader(fmt.Sprintf("from %d\n", i))
 			out, err := cmd.CombinedOutput()
 			assert.NoError(t, err, string(out))
 			if i%2 == 0 {
-				assert.Contains(t, string(out), fmt.Sprintf("received message: from %d\n", i))
+				assert.Contains(t, string(out),
+					fmt.Sprintf("received message: from %d\n", i))
 			}
 		})
 	}
@@ -214,15 +225,17 @@ func TestIgnored(t *testing.T) {
 		for _, options := range []string{"", "-p"} {
 			t.Run(trap+options, func(t *testing.T) {
 				NeedsHost(t)
-				r := startProgram(t, "sh", "-c", `trap "" `+trap+`; exec step1-pid `+options+
-					` sh -c "grep SigIgn /proc/self/status; echo ready; read x; exit 4"`)
+				r := startProgram(t, "sh", "-c",
+					`trap "" `+trap+`; exec step1-pid `+options+
+						` sh -c "grep SigIgn /proc/self/status; echo ready; read x; exit 4"`)
 				r.expect(t, "ready")
 				var want uint64
 				for _, sig := range sigs {
 					want |= 1 << (sig - 1)
 					require.NoError(t, r.Process.Signal(sig))
 				}
-				assert.Contains(t, r.output.String(), fmt.Sprintf("SigIgn:\t%016x\n", want))
+				assert.Contains(t, r.output.String(),
+					fmt.Sprintf("SigIgn:\t%016x\n", want))
 				_, _ = io.WriteString(r.stdin, "x\n")
 				assert.Equal(t, 4, r.status())
 				assert.NotContains(t, r.output.String(), "handler")
@@ -231,14 +244,16 @@ func TestIgnored(t *testing.T) {
 	}
 	t.Run("at the prompt", func(t *testing.T) {
 		NeedsHost(t)
-		r := startProgram(t, "sh", "-c", `trap "" HUP INT QUIT; exec step5-ipc -i no grep SigIgn /proc/self/status`)
+		r := startProgram(t, "sh", "-c",
+			`trap "" HUP INT QUIT; exec step5-ipc -i no grep SigIgn /proc/self/status`)
 		r.expect(t, prompt)
 		for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT} {
 			require.NoError(t, r.Process.Signal(sig))
 		}
 		_, _ = io.WriteString(r.stdin, "x\n")
 		assert.Equal(t, 0, r.status())
-		assert.Contains(t, r.output.String(), "received message: x\nSigIgn:\t0000000000000007\n")
+		assert.Contains(t, r.output.String(),
+			"received message: x\nSigIgn:\t0000000000000007\n")
 	})
 }
 
@@ -252,7 +267,8 @@ func TestSignalWhileLocked(t *testing.T) {
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
 		r := start(t, "step5-ipc", "-vi", "no", "true")
 		r.expect(t, "Parent: PID")
-		r.expect(t, "step5-ipc: another process holds the lock /proc/self/ns/ipc: waiting up to 60 s; "+
+		r.expect(t, "step5-ipc: another process holds the lock /proc/self/ns/ipc: "+
+			"waiting up to 60 s; "+
 			"to see the process: lslocks\n")
 		require.NoError(t, r.Process.Signal(sig))
 		assert.Equal(t, 128+int(sig), r.status())

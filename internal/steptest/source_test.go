@@ -20,7 +20,8 @@ import (
 var steps = nsteps.Names()
 
 func TestMain(m *testing.M) {
-	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter", "internal/steptest/beyond")...)
+	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter",
+		"internal/steptest/beyond")...)
 }
 
 func source(t *testing.T, step nsteps.Step) string {
@@ -31,7 +32,10 @@ func source(t *testing.T, step nsteps.Step) string {
 }
 
 // limits are how many lines a step may have more than its base, comments included.
-var limits = map[string]int{"step2-mnt": 24, "step3-uts": 14, "step4-net": 8, "step5-ipc": 64, "step6-chroot": 34}
+var limits = map[string]int{
+	"step2-mnt": 24, "step3-uts": 14, "step4-net": 8,
+	"step5-ipc": 64, "step6-chroot": 34,
+}
 
 // A diff between neighbours shows the new namespace and nothing else: lines come, hardly
 // any goes.
@@ -46,7 +50,8 @@ func TestNeighbours(t *testing.T) {
 			require.Contains(t, limits, step.Name)
 			before, after := source(t, base), source(t, step)
 			added, removed := diff(t, before, after)
-			assert.LessOrEqual(t, added-removed, limits[step.Name], "lines more than in %s", base.Name)
+			assert.LessOrEqual(t, added-removed, limits[step.Name],
+				"lines more than in %s", base.Name)
 			assert.Positive(t, added)
 
 			// Without the package comment, and the program's name.
@@ -66,7 +71,8 @@ func TestDiffs(t *testing.T) {
 		base, err := nsteps.Find(step.Base)
 		require.NoError(t, err)
 		before, after := base.Source(), step.Source()
-		cmd := exec.Command("diff", "-u", "--label", before, "--label", after, before, after)
+		cmd := exec.Command("diff", "-u", "--label", before, "--label",
+			after, before, after)
 		cmd.Dir = "../.."
 		want, _ := cmd.Output()
 		got, err := os.ReadFile("../../docs/diff/" + step.Name + ".diff")
@@ -83,7 +89,8 @@ func TestReadme(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir() // as after make build, with a jail
 	require.NoError(t, os.Symlink(bin, dir+"/bin"))
-	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/built", "DIR="+dir+"/jail").CombinedOutput()
+	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/built",
+		"DIR="+dir+"/jail").CombinedOutput()
 	require.NoError(t, err, string(out))
 	tried := 0
 	for row := range strings.Lines(string(text)) {
@@ -100,14 +107,17 @@ func TestReadme(t *testing.T) {
 		assert.NotEmpty(t, out)
 	}
 	assert.Equal(t, len(nsteps.Steps), tried)
-	for _, link := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(string(text), -1) {
+	for _, link := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(
+		string(text), -1) {
 		if !strings.HasPrefix(link[1], "https://") {
 			_, err := os.Stat("../../" + link[1])
 			assert.NoError(t, err)
 		}
 	}
-	for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
-		out, err := exec.Command("make", "-C", "../..", "-n", target[1], "STEP=2").CombinedOutput()
+	for _, target := range regexp.MustCompile(
+		"(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
+		out, err := exec.Command("make", "-C", "../..", "-n", target[1],
+			"STEP=2").CombinedOutput()
 		assert.NoError(t, err, string(out))
 	}
 }
@@ -127,7 +137,8 @@ func TestDemo(t *testing.T) {
 		assert.Regexp(t, `(?m)^inside# .*\b`+step.Name+" ", string(out))
 	}
 	for _, want := range []string{
-		"\nbox/a is a mountpoint\n", "\nbox\n", "\nParent: received message: hello from inside\n",
+		"\nbox/a is a mountpoint\n", "\nbox\n",
+		"\nParent: received message: hello from inside\n",
 		"\nParent: no message: none can come any more\n", "\n> package main\n",
 	} {
 		assert.Contains(t, string(out), want)
@@ -139,7 +150,8 @@ func TestLength(t *testing.T) {
 	for _, step := range nsteps.Steps {
 		text := source(t, step)
 		assert.LessOrEqual(t, strings.Count(text, "\n"), 200, "%s", step.Source())
-		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150, "%s, its code", step.Source())
+		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150,
+			"%s, its code", step.Source())
 		for n, line := range strings.Split(text, "\n") {
 			columns := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
 			assert.Less(t, columns, 96, "%s:%d", step.Source(), n+1)
@@ -159,7 +171,7 @@ func diff(t *testing.T, before, after string) (added, removed int) {
 	cmd.Dir = dir
 	out, _ := cmd.Output()
 	require.LessOrEqual(t, cmd.ProcessState.ExitCode(), 1)
-	for _, line := range strings.Split(string(out), "\n") {
+	for line := range strings.SplitSeq(string(out), "\n") {
 		switch {
 		case strings.HasPrefix(line, ">"):
 			added++
@@ -175,12 +187,14 @@ func TestManual(t *testing.T) {
 	if bin == "" {
 		t.Skip("SKIPPED: the programs weren't built")
 	}
-	comment := regexp.MustCompile(`(?s)// Usage:\n//\n//\t(.*?)\n//\n// Options:\n//\n(.*?)\n//\n`)
+	comment := regexp.MustCompile(
+		`(?s)// Usage:\n//\n//\t(.*?)\n//\n// Options:\n//\n(.*?)\n//\n`)
 	for _, step := range nsteps.Steps {
 		t.Run(step.Name, func(t *testing.T) {
 			part := comment.FindStringSubmatch(source(t, step))
 			require.NotNil(t, part)
-			manual := "usage: " + part[1] + " options: " + strings.ReplaceAll(part[2], "//\t", "")
+			manual := "usage: " + part[1] + " options: " +
+				strings.ReplaceAll(part[2], "//\t", "")
 			help, err := exec.Command(Bin(step.Name), "--help").Output()
 			require.NoError(t, err)
 			assert.Equal(t, words(manual), words(string(help)))
@@ -192,17 +206,22 @@ func words(text string) string { return strings.Join(strings.Fields(text), " ") 
 
 // A step imports little; and the packages build, and explain themselves, elsewhere.
 func TestImports(t *testing.T) {
-	allowed := regexp.MustCompile(`^(github.com/urfave/cli/v2|golang.org/x/sys/unix|nsteps/common)$`)
+	allowed := regexp.MustCompile(
+		`^(github.com/urfave/cli/v2|golang.org/x/sys/unix|nsteps/common)$`)
 	for _, step := range nsteps.Steps {
-		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "../../"+step.Dir).Output()
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`,
+			"../../"+step.Dir).Output()
 		require.NoError(t, err)
-		for _, path := range strings.Fields(string(out)) {
+		for path := range strings.FieldsSeq(string(out)) {
 			if strings.Contains(path, ".") || strings.HasPrefix(path, "nsteps") {
 				assert.Regexp(t, allowed, path, step.Name)
 			}
 		}
 	}
-	for _, target := range []string{"darwin/arm64", "windows/amd64", "linux/arm64", "linux/amd64"} {
+	for _, target := range []string{
+		"darwin/arm64", "windows/amd64", "linux/arm64",
+		"linux/amd64",
+	} {
 		system, machine, _ := strings.Cut(target, "/")
 		cmd := exec.Command("go", "build", "-o", os.DevNull, "./...")
 		cmd.Dir = "../.."
@@ -219,7 +238,7 @@ func TestMakefile(t *testing.T) {
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	var built []string
-	for _, word := range strings.Fields(string(out)) {
+	for word := range strings.FieldsSeq(string(out)) {
 		if program, ok := strings.CutPrefix(word, "./"); ok {
 			built = append(built, program)
 		}
@@ -239,12 +258,14 @@ func TestBuild(t *testing.T) {
 		cmd.Dir = "../.."
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
-		sums, err := exec.Command("sh", "-c", fmt.Sprintf("cd %s && cksum *", dir)).Output()
+		sums, err := exec.Command("sh", "-c",
+			fmt.Sprintf("cd %s && cksum *", dir)).Output()
 		require.NoError(t, err)
 		builds[i] = string(sums)
 		file, err := os.ReadFile(dir + "/step6-chroot")
 		require.NoError(t, err)
-		assert.NotContains(t, string(file), "/ld-linux", "a static program has no interpreter")
+		assert.NotContains(t, string(file), "/ld-linux",
+			"a static program has no interpreter")
 	}
 	assert.Equal(t, builds[0], builds[1])
 	assert.Contains(t, builds[0], "step1-pid")

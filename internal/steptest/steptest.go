@@ -96,11 +96,13 @@ func run(m *testing.M, programs []string) int {
 		}
 		status, err := enter(hostEnv + "=" + dir)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "\n*** SKIPPED: all tests that need namespaces: this user may not "+
-				"make a user namespace: %v\n\n", err)
+			fmt.Fprintf(os.Stderr,
+				"\n*** SKIPPED: all tests that need namespaces: this user may not "+
+					"make a user namespace: %v\n\n", err)
 			cmd := self(refusedEnv + "=" + err.Error())
 			err := cmd.Run()
-			return cmd.ProcessState.ExitCode() | btoi(cmd.ProcessState == nil && err != nil)
+			return cmd.ProcessState.ExitCode() |
+				btoi(cmd.ProcessState == nil && err != nil)
 		}
 		return status
 	}
@@ -133,7 +135,7 @@ func build(program, dir string) error {
 	cmd := exec.Command("go", append(args, "nsteps/"+program)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %v\n%s", program, err, out)
+		return fmt.Errorf("build %s: %w\n%s", program, err, out)
 	}
 	return nil
 }
@@ -149,13 +151,20 @@ func self(env string) *exec.Cmd {
 func enter(env string) (status int, err error) {
 	cmd := self(env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET,
-		Pdeathsig:  unix.SIGKILL,
+		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
+			unix.CLONE_NEWNET,
+		Pdeathsig: unix.SIGKILL,
 	}
 	if uid := os.Getuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{
+			ContainerID: 0,
+			HostID:      uid, Size: 1,
+		}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{
+			ContainerID: 0,
+			HostID:      os.Getgid(), Size: 1,
+		}}
 	}
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
@@ -178,8 +187,9 @@ func settle() error {
 	// Some machines keep pseudo-terminals from plain users: here they get their own.
 	if file, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err == nil {
 		file.Close()
-	} else if err := unix.Mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666"); err != nil {
-		return fmt.Errorf("mount devpts: %v", err)
+	} else if err := unix.Mount(
+		"devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666"); err != nil {
+		return fmt.Errorf("mount devpts: %w", err)
 	}
 	steps := []struct {
 		what string
@@ -188,14 +198,15 @@ func settle() error {
 		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")},
 		{"share mounts", unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, "")},
 		{"mount mqueue", unix.Mount("mqueue", mqueue, "mqueue", 0, "")},
-		{"mount /dev/shm", unix.Mount("tmpfs", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")},
+		{"mount /dev/shm", unix.Mount("tmpfs", "/dev/shm", "tmpfs",
+			unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")},
 		{"sethostname", unix.Sethostname([]byte("host"))},
 		// What a step leaves behind becomes a child of this process.
 		{"prctl", unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)},
 	}
 	for _, step := range steps {
 		if step.err != nil {
-			return fmt.Errorf("%s: %v", step.what, step.err)
+			return fmt.Errorf("%s: %w", step.what, step.err)
 		}
 	}
 	return nil
@@ -243,7 +254,8 @@ func Compare(t testing.TB, before string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("the host has changed:\n%s%s", only("- ", before, after), only("+ ", after, before))
+	t.Errorf("the host has changed:\n%s%s", only("- ", before, after),
+		only("+ ", after, before))
 }
 
 // only returns the lines of text that aren't in other.
@@ -281,7 +293,10 @@ func list(dir string) (names []string) {
 // Scripts runs the scripts of testdata, and those that hold for every step, with the
 // step's name in $STEP.
 func Scripts(t *testing.T, step string) {
-	for name, dir := range map[string]string{"own": "testdata", "common": "../internal/steptest/testdata"} {
+	for name, dir := range map[string]string{
+		"own":    "testdata",
+		"common": "../internal/steptest/testdata",
+	} {
 		t.Run(name, func(t *testing.T) { ScriptsIn(t, dir, "STEP", step) })
 	}
 }
@@ -292,8 +307,8 @@ func ScriptsIn(t *testing.T, dir string, variables ...string) {
 	testscript.Run(t, Params(dir, variables...))
 }
 
-// Params are those of the scripts of a directory, with the directory of the built programs
-// in $BIN, and with other variables, each a name and a value.
+// Params are those of the scripts of a directory, with the directory of the built
+// programs in $BIN, and with other variables, each a name and a value.
 func Params(dir string, variables ...string) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
@@ -307,7 +322,8 @@ func Params(dir string, variables ...string) testscript.Params {
 			e.Defer(func() { Compare(e.T().(testing.TB), before) })
 			return nil
 		},
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds: map[string]func(*testscript.TestScript, bool,
+			[]string){"status": status},
 		Condition: condition,
 	}
 }

@@ -82,7 +82,10 @@ func OpenColumns(t testing.TB, columns int, cmd *exec.Cmd) *Terminal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tt := &Terminal{t: t, file: file, cmd: cmd, output: &output{}, ended: make(chan struct{})}
+	tt := &Terminal{
+		t: t, file: file, cmd: cmd, output: &output{},
+		ended: make(chan struct{}),
+	}
 	go func() {
 		defer close(tt.ended)
 		b := make([]byte, 4096)
@@ -159,7 +162,8 @@ func (tt *Terminal) Wait() int {
 func (tt *Terminal) Settings() unix.Termios {
 	tt.t.Helper()
 	var settings *unix.Termios
-	// Fd would take the file from the poller, and the goroutine above out of reach of Close.
+	// Fd would take the file from the poller, and the goroutine above out of reach of
+	// Close.
 	conn, err := tt.file.SyscallConn()
 	if err == nil {
 		err2 := conn.Control(func(fd uintptr) {
@@ -236,10 +240,12 @@ func ReadProcess(pid string) (p Process) {
 	}
 	f := strings.Fields(rest[end+1:])
 	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
-	return Process{PID: number(strings.TrimSpace(name)), Name: rest[:end], State: f[0],
+	return Process{
+		PID: number(strings.TrimSpace(name)), Name: rest[:end], State: f[0],
 		PPID: number(f[1]), Group: number(f[2]), Foreground: number(f[5]),
 		Ticks: number(f[11]) + number(f[12]),
-		Args:  strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))}
+		Args:  strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " ")),
+	}
 }
 
 // WaitForProcess waits for a process that has exactly these arguments, and one of the

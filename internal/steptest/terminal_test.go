@@ -26,7 +26,10 @@ func (tt *Terminal) waitStopped(args string) {
 }
 
 func TestCtrlC(t *testing.T) {
-	for _, key := range []struct{ key, name, status string }{{CtrlC, "C", "130"}, {CtrlBackslash, "backslash", "131"}} {
+	for _, key := range []struct{ key, name, status string }{
+		{CtrlC, "C", "130"},
+		{CtrlBackslash, "backslash", "131"},
+	} {
 		t.Run("no PID 1, Ctrl-"+key.name, func(t *testing.T) {
 			tt := OpenShell(t)
 			tt.Type("step1-pid sleep 86301\n")
@@ -47,7 +50,8 @@ func TestCtrlC(t *testing.T) {
 		})
 		t.Run("PID 1 with a handler, Ctrl-"+key.name, func(t *testing.T) {
 			tt := OpenShell(t)
-			tt.Type("step1-pid -p sh -c 'trap \"echo caught; exit 7\" INT QUIT; echo ready; " +
+			tt.Type("step1-pid -p sh -c 'trap \"echo caught; exit 7\" INT QUIT; echo " +
+				"ready; " +
 				"while :; do sleep 0.05; done'\n")
 			tt.Expect("\nready\n")
 			tt.Type(key.key)
@@ -76,7 +80,8 @@ func TestCtrlC(t *testing.T) {
 				WaitForProcess(t, "sleep 86304", "S")
 				tt.Type(key.key)
 				assert.NotContains(t, tt.Expect("host> $"), "handler")
-				WaitFor(t, "sleep has ended", func() bool { return Processes("sleep 86304") == nil })
+				WaitFor(t, "sleep has ended",
+					func() bool { return Processes("sleep 86304") == nil })
 			})
 		}
 	}
@@ -86,12 +91,14 @@ func TestCtrlC(t *testing.T) {
 // Nor is one that ignores the signal, or takes it from sigwait(3).
 func TestLateHandler(t *testing.T) {
 	for _, action := range []string{
-		"signal.signal(2, lambda *a: print('caught'))", "signal.signal(2, signal.SIG_IGN)",
+		"signal.signal(2, lambda *a: print('caught'))",
+		"signal.signal(2, signal.SIG_IGN)",
 		"signal.pthread_sigmask(signal.SIG_BLOCK, [2])",
 	} {
 		t.Run(action, func(t *testing.T) {
 			tt := OpenShell(t)
-			tt.Type("step1-pid -p python3 -c \"import signal, time; signal.signal(2, signal.SIG_DFL); input('name? '); " + action +
+			tt.Type("step1-pid -p python3 -c \"import signal, time; signal.signal(2, " +
+				"signal.SIG_DFL); input('name? '); " + action +
 				"; print(input('again? ')); print(input()); print(input())\"\n")
 			tt.Expect(`name\? $`)
 			tt.Type(CtrlC)
@@ -114,14 +121,18 @@ func TestLateHandler(t *testing.T) {
 // Ctrl-Z stops both sides, also a PID 1, which the terminal can't stop; fg goes on.
 func TestCtrlZ(t *testing.T) {
 	const shell = `sh -c trap "$1" TSTP; echo ready; while :; do echo tick; read x; done sh `
-	for step, trap := range map[string]string{"step1-pid": "-", "step1-pid -p": "-", "step2-mnt -pm": ":",
-		"step1-pid -p step1-pid -p": "-"} {
+	for step, trap := range map[string]string{
+		"step1-pid": "-", "step1-pid -p": "-",
+		"step2-mnt -pm":             ":",
+		"step1-pid -p step1-pid -p": "-",
+	} {
 		t.Run(step, func(t *testing.T) {
 			tt := OpenShell(t)
 			inner := strings.ReplaceAll(step, "-p step1-pid", "-p "+Bin("step1-pid"))
 			args := shell + trap
 			for range 2 {
-				tt.Type(inner + ` sh -c 'trap "$1" TSTP; echo ready; while :; do echo tick; read x; done' sh ` + trap + "\n")
+				tt.Type(inner +
+					` sh -c 'trap "$1" TSTP; echo ready; while :; do echo tick; read x; done' sh ` + trap + "\n")
 				tt.Expect("\nready\ntick\n$")
 				for range 2 {
 					tt.Type(CtrlZ)
@@ -171,7 +182,8 @@ func TestCtrlZ(t *testing.T) {
 	t.Run("orphaned process group", func(t *testing.T) {
 		NeedsHost(t)
 		for _, options := range []string{"", "-p"} {
-			tt := OpenTerminal(t, exec.Command("sh", "-c", "exec step1-pid "+options+" cat"))
+			tt := OpenTerminal(t, exec.Command("sh", "-c",
+				"exec step1-pid "+options+" cat"))
 			WaitForProcess(t, "cat", "S")
 			tt.Type(CtrlZ + "still here\n")
 			tt.Expect(`still here\n(\^Z)?still here\n`)
@@ -188,12 +200,14 @@ func TestEndInBackground(t *testing.T) {
 			tt := OpenShell(t)
 			for _, next := range []string{"bg && touch go", "kill -TERM %1"} {
 				tt.Run("cd $(mktemp -d)")
-				tt.Type(step + " sh -c 'echo ready; until [ -e go ]; do sleep 0.05; done' 2>/dev/null\n")
+				tt.Type(step + " sh -c 'echo ready; until [ -e go ]; do sleep 0.05; " +
+					"done' 2>/dev/null\n")
 				tt.Expect("\nready\n")
 				tt.Type(CtrlZ)
 				tt.Expect(stopped)
 				tt.Run(next)
-				WaitFor(t, "the job has ended", func() bool { return !strings.Contains(tt.Run("jobs"), "ing ") })
+				WaitFor(t, "the job has ended",
+					func() bool { return !strings.Contains(tt.Run("jobs"), "ing ") })
 				assert.Contains(t, tt.Run("echo still here"), "still here\n")
 			}
 		})
@@ -203,7 +217,8 @@ func TestEndInBackground(t *testing.T) {
 // kill %1 ends a stopped job, also a PID 1 that has no handler and uses the terminal.
 func TestKillStopped(t *testing.T) {
 	for _, command := range []string{
-		"step1-pid cat", "step1-pid -p cat", "step1-pid -p sleep 86307", "step1-pid -p bash --norc --noediting -c 'read x'",
+		"step1-pid cat", "step1-pid -p cat", "step1-pid -p sleep 86307",
+		"step1-pid -p bash --norc --noediting -c 'read x'",
 		"step1-pid sh -c 'trap : TERM HUP; while :; do read x; done'",
 	} {
 		for _, sig := range []string{"TERM", "HUP"} {
@@ -216,7 +231,8 @@ func TestKillStopped(t *testing.T) {
 				tt.Type(CtrlZ)
 				tt.waitStopped(args)
 				tt.Run("kill -" + sig + " %1")
-				WaitFor(t, "the job has ended", func() bool { return Processes(args) == nil })
+				WaitFor(t, "the job has ended",
+					func() bool { return Processes(args) == nil })
 				tt.Run("wait")
 				assert.Contains(t, tt.Run("jobs; echo none"), "none\n")
 			})
@@ -226,7 +242,10 @@ func TestKillStopped(t *testing.T) {
 
 // A step in the background that reads from the terminal is stopped, and doesn't spin.
 func TestBackground(t *testing.T) {
-	for _, command := range []string{"cat", "step1-pid cat", "step1-pid -p cat", "step2-mnt -pm cat"} {
+	for _, command := range []string{
+		"cat", "step1-pid cat", "step1-pid -p cat",
+		"step2-mnt -pm cat",
+	} {
 		t.Run(command, func(t *testing.T) {
 			tt := OpenShell(t)
 			stopped := func() bool { return strings.Contains(tt.Run("jobs"), "Stopped") }
@@ -237,7 +256,8 @@ func TestBackground(t *testing.T) {
 					tt.Run("bg")
 					WaitFor(t, "the shell knows of the next stop", stopped)
 				}
-				assert.Equal(t, "T", WaitForProcess(t, "cat", "").State, "it must not spin")
+				assert.Equal(t, "T", WaitForProcess(t, "cat", "").State,
+					"it must not spin")
 				tt.Type("fg\n")
 				tt.Expect("cat\n")
 				tt.Type("one\n")
@@ -278,7 +298,10 @@ func TestCtrlZAtStart(t *testing.T) {
 
 // An interactive shell inside has job control, and gives the terminal back.
 func TestJobControl(t *testing.T) {
-	for _, step := range []string{"step1-pid -p", "step2-mnt -pm", "step3-uts -pmu box", "step1-pid"} {
+	for _, step := range []string{
+		"step1-pid -p", "step2-mnt -pm",
+		"step3-uts -pmu box", "step1-pid",
+	} {
 		t.Run(step, func(t *testing.T) {
 			tt := OpenShell(t)
 			tt.Type(step + " bash --norc --noediting -i\n")
@@ -352,7 +375,8 @@ func TestSuspend(t *testing.T) {
 // A shell inside, not PID 1, can't give the terminal back when it ends: its foreground
 // group has no members any more. The command goes on, and keys work.
 func TestForegroundAbandoned(t *testing.T) {
-	for _, step := range []string{"step1-pid -p", "step2-mnt -pm", "step1-pid -p " + Bin("step1-pid") + " -p"} {
+	for _, step := range []string{"step1-pid -p", "step2-mnt -pm", "step1-pid -p " +
+		Bin("step1-pid") + " -p"} {
 		open := func(t *testing.T, then string) *Terminal {
 			tt := OpenShell(t)
 			tt.Type(step + " sh -c 'bash --norc --noediting -i; " + then + "'\n")
@@ -379,8 +403,10 @@ func TestForegroundAbandoned(t *testing.T) {
 			WaitForProcess(t, "sleep 86310", "S")
 			tt.Type(CtrlC)
 			tt.Expect("host> $|once more kills it\n|after\n")
-			WaitFor(t, "sleep has ended", func() bool { return Processes("sleep 86310") == nil })
-			if len(Processes("sh -c bash --norc --noediting -i; sleep 86310; echo after")) > 0 {
+			WaitFor(t, "sleep has ended",
+				func() bool { return Processes("sleep 86310") == nil })
+			if len(Processes(
+				"sh -c bash --norc --noediting -i; sleep 86310; echo after")) > 0 {
 				tt.Type(CtrlC)
 			}
 		})
@@ -388,7 +414,8 @@ func TestForegroundAbandoned(t *testing.T) {
 	// A shell that is killed leaves it so without a PID namespace, too.
 	t.Run("killed shell", func(t *testing.T) {
 		tt := OpenShell(t)
-		tt.Type("step1-pid sh -c 'bash --norc --noediting -i; echo name?; read x; echo hello $x'\n")
+		tt.Type("step1-pid sh -c 'bash --norc --noediting -i; echo name?; read x; echo " +
+			"hello $x'\n")
 		tt.Expect(`step1-pid[#$] $`)
 		tt.Type("kill -KILL $$\n")
 		tt.Expect(`\nname\?\n`)
@@ -404,7 +431,8 @@ func TestTerminalGivenBack(t *testing.T) {
 	tt.Expect("step1-pid[#$] $")
 	shell := WaitForProcess(t, "bash --norc --noediting -i", "S")
 	tt.Type("exit\n")
-	WaitFor(t, "the shell has ended", func() bool { return ReadProcess(strconv.Itoa(shell.PID)).State == "" })
+	WaitFor(t, "the shell has ended",
+		func() bool { return ReadProcess(strconv.Itoa(shell.PID)).State == "" })
 	tt.Type("this\n")
 	tt.Expect("\ngot this\nhost> $")
 
@@ -412,9 +440,19 @@ func TestTerminalGivenBack(t *testing.T) {
 	before := tt.Run("stty -a")
 	const raw = "sh -c 'stty raw -echo; sleep 86311; exit'"
 	for step, end := range map[string]func(command, step Process) error{
-		"step1-pid -p":  func(command, _ Process) error { return unix.Kill(command.PID, unix.SIGKILL) },
-		"step1-pid":     func(_, step Process) error { return unix.Kill(step.PID, unix.SIGHUP) },
-		"step2-mnt -pm": func(_, step Process) error { return unix.Kill(step.PID, unix.SIGTERM) },
+		"step1-pid -p": func(command, _ Process) error {
+			return unix.Kill(command.PID,
+				unix.SIGKILL)
+		},
+		"step1-pid": func(_,
+			step Process,
+		) error {
+			return unix.Kill(step.PID, unix.SIGHUP)
+		},
+		"step2-mnt -pm": func(_, step Process) error {
+			return unix.Kill(step.PID,
+				unix.SIGTERM)
+		},
 	} {
 		tt.Type(step + " " + raw + "\n")
 		command := WaitForProcess(t, strings.ReplaceAll(raw, "'", ""), "S")
@@ -436,14 +474,16 @@ func TestGivenBackAfterForeground(t *testing.T) {
 	tt := OpenShell(t)
 	tt.Run("cd $(mktemp -d)")
 	before := tt.Run("stty -a")
-	tt.Run("step1-pid -p sh -c 'until [ -e go ]; do sleep 0.05; done; stty raw -echo; sleep 86312' &")
+	tt.Run("step1-pid -p sh -c 'until [ -e go ]; do sleep 0.05; done; stty raw -echo; " +
+		"sleep 86312' &")
 	tt.Type("fg\n")
 	tt.Expect("86312'\n")
 	dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", tt.cmd.Process.Pid))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(dir+"/go", nil, 0o644))
 	WaitForProcess(t, "sleep 86312", "S")
-	shell := Processes("sh -c until [ -e go ]; do sleep 0.05; done; stty raw -echo; sleep 86312")
+	shell := Processes(
+		"sh -c until [ -e go ]; do sleep 0.05; done; stty raw -echo; sleep 86312")
 	require.Len(t, shell, 1)
 	require.NoError(t, unix.Kill(shell[0].PID, unix.SIGKILL))
 	tt.Expect("host> $")

@@ -15,11 +15,27 @@ func TestPerson(t *testing.T) {
 		call, asRoot string
 	}{
 		{Person{Root: true}, "step1-pid -p sh", "step1-pid -p sh"},
-		{Person{Root: true, Called: "bin/", Program: "/src/bin/"}, "bin/step1-pid -p sh", "bin/step1-pid -p sh"},
-		{Person{Called: "bin/", Program: "/src/bin/"}, "bin/step1-pid -p sh", "sudo bin/step1-pid -p sh"},
+		{
+			Person{Root: true, Called: "bin/", Program: "/src/bin/"},
+			"bin/step1-pid -p sh",
+			"bin/step1-pid -p sh",
+		},
+		{
+			Person{Called: "bin/", Program: "/src/bin/"},
+			"bin/step1-pid -p sh",
+			"sudo bin/step1-pid -p sh",
+		},
 		{Person{Called: "./"}, "./step1-pid -p sh", "sudo ./step1-pid -p sh"},
-		{Person{Program: "/src/bin/"}, "step1-pid -p sh", "sudo /src/bin/step1-pid -p sh"},
-		{Person{Program: "/my src/"}, "step1-pid -p sh", "sudo '/my src/step1-pid' -p sh"},
+		{
+			Person{Program: "/src/bin/"},
+			"step1-pid -p sh",
+			"sudo /src/bin/step1-pid -p sh",
+		},
+		{
+			Person{Program: "/my src/"},
+			"step1-pid -p sh",
+			"sudo '/my src/step1-pid' -p sh",
+		},
 	} {
 		assert.Equal(t, test.call, test.person.Call("step1-pid", "-p sh"))
 		assert.Equal(t, test.asRoot, test.person.AsRoot("step1-pid", "-p sh"))

@@ -15,7 +15,10 @@ import (
 )
 
 func TestFind(t *testing.T) {
-	for word, want := range map[string]string{"2": "step2-mnt", "mnt": "step2-mnt", "step6-chroot": "step6-chroot"} {
+	for word, want := range map[string]string{
+		"2": "step2-mnt", "mnt": "step2-mnt",
+		"step6-chroot": "step6-chroot",
+	} {
 		step, err := find(word)
 		assert.NoError(t, err)
 		assert.Equal(t, want, step.Name, word)
@@ -67,14 +70,18 @@ func assertNumbered(t *testing.T, step nsteps.Step, d difference) {
 }
 
 func TestParse(t *testing.T) {
-	d, err := parse("--- a\n+++ b\n@@ -1,2 +1,3 @@\n x\n-\n+y\n++z\n@@ -9 +10 @@ func f() {\n-a\n+b\n")
+	d, err := parse("--- a\n+++ b\n@@ -1,2 +1,3 @@\n x\n-\n+y\n++z\n@@ -9 +10 @@ func " +
+		"f() {\n-a\n+b\n")
 	require.NoError(t, err)
 	assert.Equal(t, difference{"a", "b", []hunk{
 		{1, 1, []line{{' ', "x"}, {'-', ""}, {'+', "y"}, {'+', "+z"}}},
 		{9, 10, []line{{'-', "a"}, {'+', "b"}}},
 	}}, d)
-	for _, damaged := range []string{"", "--- a", "--- a\n+++ b\n+x\n", "--- a\n+++ b\n@@ -x +1 @@\n",
-		"--- a\n+++ b\n@@ -1 +x @@\n", "--- a\n+++ b\n@@ -1 +1 @@\n\n"} {
+	for _, damaged := range []string{
+		"", "--- a", "--- a\n+++ b\n+x\n",
+		"--- a\n+++ b\n@@ -x +1 @@\n",
+		"--- a\n+++ b\n@@ -1 +x @@\n", "--- a\n+++ b\n@@ -1 +1 @@\n\n",
+	} {
 		_, err := parse(damaged)
 		assert.Error(t, err, damaged)
 	}
@@ -82,7 +89,15 @@ func TestParse(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	const equal, del, ins = ' ', '-', '+'
-	h := hunk{5, 7, []line{{equal, "same"}, {del, "\told"}, {ins, "new"}, {ins, "more"}, {equal, ""}, {del, "gone"}, {ins, "come"}}}
+	h := hunk{5, 7, []line{
+		{equal, "same"},
+		{del, "\told"},
+		{ins, "new"},
+		{ins, "more"},
+		{equal, ""},
+		{del, "gone"},
+		{ins, "come"},
+	}}
 	assert.Equal(t, []row{
 		{{5, "same", equal}, {7, "same", equal}},
 		{{6, "    old", del}, {8, "new", ins}},
@@ -98,6 +113,7 @@ func TestWrap(t *testing.T) {
 		{{1, "abc", del}, {2, "é日", ins}},
 		{{0, "d", del}, {0, "x", ins}},
 	}, wrap(row{{1, "abcd", del}, {2, "é日x", ins}}, 3))
-	assert.Equal(t, []row{{{1, "", del}, {2, "", ins}}}, wrap(row{{1, "", del}, {2, "", ins}}, 3))
+	assert.Equal(t, []row{{{1, "", del}, {2, "", ins}}},
+		wrap(row{{1, "", del}, {2, "", ins}}, 3))
 	assert.Len(t, wrap(row{{1, "日本", del}, {}}, 1), 2) // too narrow: a character a line
 }

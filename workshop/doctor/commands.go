@@ -69,8 +69,11 @@ func Packages(distribution string) map[string]string {
 // needs are what a step needs besides its base, and the commands that its chapter shows,
 // by the short names of the steps.
 var needs = map[string]struct{ probes, commands []string }{
-	"pid":    {[]string{"child", "pid"}, []string{"ps", "bash", "pgrep"}},
-	"mnt":    {[]string{"mnt", "proc"}, []string{"ps", "mount", "umount", "mountpoint", "nsenter"}},
+	"pid": {[]string{"child", "pid"}, []string{"ps", "bash", "pgrep"}},
+	"mnt": {[]string{"mnt", "proc"}, []string{
+		"ps", "mount", "umount",
+		"mountpoint", "nsenter",
+	}},
 	"uts":    {[]string{"uts"}, []string{"hostname", "domainname", "setpriv"}},
 	"net":    {[]string{"net"}, []string{"ip"}},
 	"ipc":    {[]string{"queue", "ipc"}, []string{"ipcs", "ipcmk", "ipcrm"}},

@@ -47,8 +47,10 @@ type probeReport struct {
 // host why others can't.
 func diagnose(e examination) report {
 	x := choose(e)
-	r := report{Can: true, Prefix: strings.TrimSpace(x.prefix),
-		Diagnoses: []diagnosis{}, Notes: []diagnosis{}}
+	r := report{
+		Can: true, Prefix: strings.TrimSpace(x.prefix),
+		Diagnoses: []diagnosis{}, Notes: []diagnosis{},
+	}
 	for _, s := range nsteps.Steps {
 		all := slices.Concat(probesOf(s), needs[s.Short].commands, []string{s.Name})
 		r.judge(x, s.Name, all)
@@ -96,7 +98,10 @@ func (r *report) note(x explainer) {
 			continue
 		}
 		d := x.explain(name)
-		same := func(other diagnosis) bool { return other.ID == d.ID && other.Fix == d.Fix }
+		same := func(other diagnosis) bool {
+			return other.ID == d.ID &&
+				other.Fix == d.Fix
+		}
 		if !slices.ContainsFunc(r.Diagnoses, same) {
 			add(&r.Notes, d)
 		}

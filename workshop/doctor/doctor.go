@@ -23,7 +23,8 @@ func Command() *cli.Command {
 		Name:      subcommand,
 		Usage:     "check whether this machine can run every step, and print fixes",
 		UsageText: "[options]",
-		Description: "Tries in short-lived children what each step needs, and leaves nothing behind.\n" +
+		Description: "Tries in short-lived children what each step needs, and leaves " +
+			"nothing behind.\n" +
 			"Status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
@@ -37,7 +38,8 @@ func Command() *cli.Command {
 
 func run(c *cli.Context) error {
 	if c.Args().Present() {
-		return &cmdline.UsageError{Err: fmt.Errorf("%s takes options only, not %q", subcommand, c.Args().First())}
+		return &cmdline.UsageError{Err: fmt.Errorf("%s takes options only, not %q",
+			subcommand, c.Args().First())}
 	}
 	if c.IsSet("probe") {
 		found, err := child(c.String("probe"), c.Duration("limit"))

@@ -30,11 +30,14 @@ func TestMain(m *testing.M) {
 
 // uses are what is done with each step, with all its options.
 var uses = map[string][]string{
-	"step1-pid":    {"-p ps -e --no-headers", "-p bash -c true"},
-	"step2-mnt":    {"-pm ps -e --no-headers", "-pm mount -V"},
-	"step3-uts":    {"-pmu box hostname"},
-	"step4-net":    {"-pmnu box ip -brief link"},
-	"step5-ipc":    {"-pmnu box -i no ipcs -q", "-pmnu box -i yes ipcs -q", "-i yes ipcmk -V", "-i yes ipcrm -V"},
+	"step1-pid": {"-p ps -e --no-headers", "-p bash -c true"},
+	"step2-mnt": {"-pm ps -e --no-headers", "-pm mount -V"},
+	"step3-uts": {"-pmu box hostname"},
+	"step4-net": {"-pmnu box ip -brief link"},
+	"step5-ipc": {
+		"-pmnu box -i no ipcs -q", "-pmnu box -i yes ipcs -q",
+		"-i yes ipcmk -V", "-i yes ipcrm -V",
+	},
 	"step6-chroot": {"-pmnu box -i yes -c $JAIL sh -c true"},
 	"binlibdepcp":  {"-q /bin/sh $OUT"},
 }
@@ -49,60 +52,145 @@ var environments = []struct {
 	{"as it is", `exec "$@"`, "", nil},
 	{"plain user", `exec unshare --user --map-user=1000 --map-group=1000 "$@"`, "", nil},
 	{"root of a user namespace", `exec unshare --user --map-root-user "$@"`, "", nil},
-	{"UID 65534", `exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, "", nil},
-	{"no NET", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"' sh "$@"`,
-		"step4-net step5-ipc step6-chroot", []string{"limit"}},
-	{"no UTS, no IPC", `exec unshare -Ur sh -c 'for n in uts ipc; do echo 0 >/proc/sys/user/max_${n}_namespaces; done
+	{
+		"UID 65534",
+		`exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"`, "", nil,
+	},
+	{
+		"no NET", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_net_namespaces; exec "$@"' sh "$@"`,
+		"step4-net step5-ipc step6-chroot",
+		[]string{"limit"},
+	},
+	{
+		"no UTS, no IPC", `exec unshare -Ur sh -c 'for n in uts ipc; do echo 0 >/proc/sys/user/max_${n}_namespaces; done
 		exec "$@"' sh "$@"`,
-		"step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
-	{"no PID", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_pid_namespaces; exec "$@"' sh "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
-	{"plain user, no USER", `exec unshare -Ur sh -c 'echo 1 >/proc/sys/user/max_user_namespaces
+		"step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"limit"},
+	},
+	{
+		"no PID", `exec unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_pid_namespaces; exec "$@"' sh "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"limit"},
+	},
+	{
+		"plain user, no USER", `exec unshare -Ur sh -c 'echo 1 >/proc/sys/user/max_user_namespaces
 		exec unshare --user --map-user=1000 --map-group=1000 "$@"' sh "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"limit"}},
-	{"masked proc", `exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys; exec unshare -Urm "$@"' sh "$@"`,
-		"step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"masked-proc"}},
-	{"masked proc, plain user", `exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"limit"},
+	},
+	{
+		"masked proc",
+		`exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys; exec unshare -Urm "$@"' sh "$@"`,
+		"step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"masked-proc"},
+	},
+	{
+		"masked proc, plain user", `exec unshare -m sh -c 'mount --bind /proc/sys /proc/sys
 		exec unshare --user --map-user=1000 --map-group=1000 -m "$@"' sh "$@"`,
-		"step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"masked-proc"}},
-	{"no proc", `exec unshare -m sh -c 'mount -t tmpfs none /proc; exec "$@"' sh "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"no-proc"}},
-	{"chroot", chrootScript, "step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"chroot"}},
-	{"chroot, plain user", strings.Replace(chrootScript, `exec chroot`,
-		`exec chroot --userspec=65534:65534 --groups=`, 1),
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"chroot-user"}},
-	{"no queue bytes", `exec prlimit --msgqueue=0:819200 "$@"`, "step5-ipc step6-chroot", []string{"queue-bytes"}},
-	{"no queues", `exec unshare -Uri sh -c 'echo 0 >/proc/sys/fs/mqueue/queues_max; exec "$@"' sh "$@"`,
-		"step5-ipc step6-chroot", []string{"queue-number"}},
-	{"small queues", `exec unshare -Uri sh -c 'echo 5 >/proc/sys/fs/mqueue/msg_max; exec "$@"' sh "$@"`,
-		"step5-ipc step6-chroot", []string{"queue-size"}},
-	{"another user's queue", `exec unshare -im sh -c 'mkdir $OUT.queues; mount -t mqueue none $OUT.queues; umask 77
+		"step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"masked-proc"},
+	},
+	{
+		"no proc", `exec unshare -m sh -c 'mount -t tmpfs none /proc; exec "$@"' sh "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"no-proc"},
+	},
+	{
+		"chroot", chrootScript, "step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"chroot"},
+	},
+	{
+		"chroot, plain user", strings.Replace(chrootScript, `exec chroot`,
+			`exec chroot --userspec=65534:65534 --groups=`, 1),
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"chroot-user"},
+	},
+	{
+		"no queue bytes", `exec prlimit --msgqueue=0:819200 "$@"`,
+		"step5-ipc step6-chroot",
+		[]string{"queue-bytes"},
+	},
+	{
+		"no queues",
+		`exec unshare -Uri sh -c 'echo 0 >/proc/sys/fs/mqueue/queues_max; exec "$@"' sh "$@"`,
+		"step5-ipc step6-chroot",
+		[]string{"queue-number"},
+	},
+	{
+		"small queues",
+		`exec unshare -Uri sh -c 'echo 5 >/proc/sys/fs/mqueue/msg_max; exec "$@"' sh "$@"`,
+		"step5-ipc step6-chroot",
+		[]string{"queue-size"},
+	},
+	{
+		"another user's queue", `exec unshare -im sh -c 'mkdir $OUT.queues; mount -t mqueue none $OUT.queues; umask 77
 		touch $OUT.queues/ipc_namespace; exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"' sh "$@"`,
-		"step5-ipc step6-chroot", []string{"queue-owner"}},
-	{"no capabilities", `exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"capability"}},
-	{"seccomp", `exec filter 1 "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
-	{"seccomp, ENOSYS", `exec filter 38 "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
-	{"seccomp, plain user", `exec unshare --user --map-user=1000 --map-group=1000 filter 1 "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"seccomp"}},
-	{"a security module", `exec filter 13 "$@"`,
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"lsm"}},
+		"step5-ipc step6-chroot",
+		[]string{"queue-owner"},
+	},
+	{
+		"no capabilities",
+		`exec setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"capability"},
+	},
+	{
+		"seccomp", `exec filter 1 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"seccomp"},
+	},
+	{
+		"seccomp, ENOSYS", `exec filter 38 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"seccomp"},
+	},
+	{
+		"seccomp, plain user",
+		`exec unshare --user --map-user=1000 --map-group=1000 filter 1 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"seccomp"},
+	},
+	{
+		"a security module", `exec filter 13 "$@"`,
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"lsm"},
+	},
 	{"no ip", without("ip"), "step4-net", []string{"packages"}},
 	{"ip elsewhere", `mkdir $OUT.bin; cp $(command -v ip) $OUT.bin/ip; PATH=$PATH:$OUT.bin
 		` + without("ip"), "step4-net", []string{"elsewhere"}},
-	{"ip not in PATH", `mkdir $OUT.go; ln -s $(command -v go) $OUT.go/go; PATH=$BIN:$OUT.go; exec "$@"`, "", nil},
-	{"no ps, no ipcs", without("ps", "ipcs"), "step1-pid step2-mnt step5-ipc", []string{"packages"}},
-	{"plain user, no unshare", without("unshare", "--user --map-user=1000 --map-group=1000"),
-		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot", []string{"packages"}},
-	{"simple ps", `exec unshare -m sh -c 'printf "#!/bin/sh\n[ \$# = 0 ]\n" >$OUT.ps; chmod 755 $OUT.ps
+	{
+		"ip not in PATH",
+		`mkdir $OUT.go; ln -s $(command -v go) $OUT.go/go; PATH=$BIN:$OUT.go; exec "$@"`,
+		"", nil,
+	},
+	{
+		"no ps, no ipcs", without("ps", "ipcs"), "step1-pid step2-mnt step5-ipc",
+		[]string{"packages"},
+	},
+	{
+		"plain user, no unshare",
+		without("unshare", "--user --map-user=1000 --map-group=1000"),
+		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
+		[]string{"packages"},
+	},
+	{
+		"simple ps", `exec unshare -m sh -c 'printf "#!/bin/sh\n[ \$# = 0 ]\n" >$OUT.ps; chmod 755 $OUT.ps
 		mount --bind $OUT.ps $(readlink -f $(command -v ps)); exec "$@"' sh "$@"`,
-		"step1-pid step2-mnt", []string{"packages"}},
-	{"no step3-uts", `exec unshare -m sh -c 'mount --bind /dev/null $BIN/step3-uts; exec "$@"' sh "$@"`,
-		"step3-uts", []string{"programs"}},
-	{"no binlibdepcp", `exec unshare -m sh -c 'mount --bind /dev/null $BIN/binlibdepcp; exec "$@"' sh "$@"`,
-		"binlibdepcp", []string{"programs"}},
+		"step1-pid step2-mnt",
+		[]string{"packages"},
+	},
+	{
+		"no step3-uts",
+		`exec unshare -m sh -c 'mount --bind /dev/null $BIN/step3-uts; exec "$@"' sh "$@"`,
+		"step3-uts",
+		[]string{"programs"},
+	},
+	{
+		"no binlibdepcp",
+		`exec unshare -m sh -c 'mount --bind /dev/null $BIN/binlibdepcp; exec "$@"' sh "$@"`,
+		"binlibdepcp",
+		[]string{"programs"},
+	},
 }
 
 // A chroot environment whose root is no mount point.
@@ -159,7 +247,8 @@ func TestEnvironments(t *testing.T) {
 			e.assertFixes(r)
 			text, same := e.run("workshop", "doctor")
 			assert.Equal(t, status, same)
-			assert.Equal(t, len(cannot), strings.Count(string(text), " can't\n"), "%s", text)
+			assert.Equal(t, len(cannot), strings.Count(string(text),
+				" can't\n"), "%s", text)
 			t.Logf("%s", text)
 		})
 	}
@@ -170,7 +259,8 @@ func TestEnvironments(t *testing.T) {
 func (e *environment) assertTrue(r report) (cannot []string) {
 	for _, s := range r.Steps {
 		works := e.works(s.Name)
-		assert.Equal(e.t, works, s.Can, "%s works: %v, the doctor says: %v\n%v", s.Name, works, s.Can, r)
+		assert.Equal(e.t, works, s.Can, "%s works: %v, the doctor says: %v\n%v", s.Name,
+			works, s.Can, r)
 		assert.Equal(e.t, s.Can, len(s.Causes) == 0, "%v", s)
 		if !s.Can {
 			cannot = append(cannot, s.Name)
@@ -227,14 +317,18 @@ func newEnvironment(t *testing.T, script string) *environment {
 // command returns a command in the environment, with a clean $ROOT and $OUT.
 func (e *environment) command(args ...string) *exec.Cmd {
 	e.runs++
-	root, out := fmt.Sprintf("%s/root%d", e.dir, e.runs), fmt.Sprintf("%s/out%d", e.dir, e.runs)
+	root, out := fmt.Sprintf("%s/root%d", e.dir,
+		e.runs), fmt.Sprintf("%s/out%d", e.dir, e.runs)
 	require.NoError(e.t, os.Mkdir(root, 0o755))
-	cmd := exec.Command("sh", append([]string{"-euc", "files=\n" + e.script, "sh"}, args...)...)
+	cmd := exec.Command("sh",
+		append([]string{"-euc", "files=\n" + e.script, "sh"}, args...)...)
 	for i := range cmd.Args[4:] {
-		cmd.Args[4+i] = strings.NewReplacer("$JAIL", e.dir+"/jail", "$OUT", out).Replace(cmd.Args[4+i])
+		cmd.Args[4+i] = strings.NewReplacer("$JAIL", e.dir+"/jail", "$OUT",
+			out).Replace(cmd.Args[4+i])
 	}
 	bin := filepath.Dir(steptest.Bin("workshop"))
-	cmd.Env = append(os.Environ(), "ROOT="+root, "OUT="+out, "BIN="+bin, "TMP="+filepath.Dir(bin), "files=")
+	cmd.Env = append(os.Environ(), "ROOT="+root, "OUT="+out, "BIN="+bin,
+		"TMP="+filepath.Dir(bin), "files=")
 	return cmd
 }
 
@@ -257,7 +351,8 @@ func (e *environment) run(args ...string) ([]byte, int) {
 func (e *environment) works(step string) bool {
 	for _, as := range [][]string{nil, strings.Fields(prefix)} {
 		if !slices.ContainsFunc(uses[step], func(use string) bool {
-			return e.command(append(append(slices.Clip(as), steptest.Bin(step)), strings.Fields(use)...)...).Run() != nil
+			return e.command(append(append(slices.Clip(as), steptest.Bin(step)),
+				strings.Fields(use)...)...).Run() != nil
 		}) {
 			return true
 		}
@@ -268,7 +363,8 @@ func (e *environment) works(step string) bool {
 // TestNote has what a step finds, and a person doesn't.
 func TestNote(t *testing.T) {
 	steptest.NeedsHost(t)
-	out, status := newEnvironment(t, `mkdir $OUT.go; ln -s $(command -v go) $OUT.go/go; PATH=$BIN:$OUT.go; exec "$@"`).run("workshop", "doctor", "--json")
+	out, status := newEnvironment(t,
+		`mkdir $OUT.go; ln -s $(command -v go) $OUT.go/go; PATH=$BIN:$OUT.go; exec "$@"`).run("workshop", "doctor", "--json")
 	assert.Zero(t, status)
 	var r report
 	require.NoError(t, json.Unmarshal(out, &r))
@@ -299,7 +395,8 @@ func TestHang(t *testing.T) {
 		mount --bind $OUT.ip $(readlink -f $(command -v ip)); exec "$@"' sh "$@"`)
 	out, status := e.run("workshop", "doctor")
 	assert.Equal(t, 1, status)
-	assert.Regexp(t, `(?m)^step4-net +unknown\n(.*\n)*  run ip: not done within \S+s\n(.*\n)*  fix: time ip -brief link\n`, string(out))
+	assert.Regexp(t,
+		`(?m)^step4-net +unknown\n(.*\n)*  run ip: not done within \S+s\n(.*\n)*  fix: time ip -brief link\n`, string(out))
 	assert.NotContains(t, string(out), "can't")
 }
 
@@ -325,7 +422,8 @@ func TestFewProcesses(t *testing.T) {
 
 // cgroup returns a command by which a shell joins a new cgroup with that limit.
 func cgroup(t *testing.T, controller, file, value string) string {
-	dir := filepath.Join("/sys/fs/cgroup", controller, fmt.Sprintf("nsteps-%d", os.Getpid()))
+	dir := filepath.Join("/sys/fs/cgroup", controller,
+		fmt.Sprintf("nsteps-%d", os.Getpid()))
 	err := os.Mkdir(dir, 0o755)
 	if err == nil {
 		t.Cleanup(func() { assert.NoError(t, os.Remove(dir)) })
@@ -341,7 +439,8 @@ func cgroup(t *testing.T, controller, file, value string) string {
 func TestFewDescriptors(t *testing.T) {
 	steptest.NeedsHost(t)
 	for _, limit := range []string{"5", "6", "8", "10"} {
-		out, _ := newEnvironment(t, "ulimit -n "+limit+`; exec "$@"`).run("workshop", "doctor", "--json")
+		out, _ := newEnvironment(t, "ulimit -n "+limit+`; exec "$@"`).run("workshop",
+			"doctor", "--json")
 		var r report
 		require.NoError(t, json.Unmarshal(out, &r), "%s", out)
 		for _, d := range append(r.Diagnoses, r.Notes...) {
@@ -377,7 +476,10 @@ func TestMountPoint(t *testing.T) {
 	steptest.NeedsHost(t)
 	e := newEnvironment(t, `exec unshare -m sh -c 'mount -t tmpfs none /proc/fs && dir=$(printf "/proc/fs/\033[31m")
 		mkdir $dir && mount -t tmpfs none $dir; exec unshare -Urm "$@"' sh "$@"`)
-	for _, args := range [][]string{{"workshop", "doctor"}, {"workshop", "doctor", "--json"}} {
+	for _, args := range [][]string{
+		{"workshop", "doctor"},
+		{"workshop", "doctor", "--json"},
+	} {
 		out, status := e.run(args...)
 		assert.Equal(t, 1, status, "%s", out)
 		assert.Contains(t, string(out), "/proc/fs/")
@@ -387,8 +489,10 @@ func TestMountPoint(t *testing.T) {
 
 // TestKilled kills the doctor in the middle: nothing is left. NeedsHost compares.
 func TestKilled(t *testing.T) {
-	for name, script := range map[string]string{"root": `exec "$@"`,
-		"plain user": `exec unshare --user --map-user=1000 --map-group=1000 "$@"`} {
+	for name, script := range map[string]string{
+		"root":       `exec "$@"`,
+		"plain user": `exec unshare --user --map-user=1000 --map-group=1000 "$@"`,
+	} {
 		t.Run(name, func(t *testing.T) {
 			steptest.NeedsHost(t)
 			e := newEnvironment(t, script)
@@ -411,7 +515,8 @@ func TestKilled(t *testing.T) {
 func TestUsage(t *testing.T) {
 	steptest.NeedsHost(t)
 	for _, args := range []string{"--nonesuch", "step1", "--probe nonesuch"} {
-		cmd := exec.Command("workshop", append([]string{"doctor"}, strings.Fields(args)...)...)
+		cmd := exec.Command("workshop", append([]string{"doctor"},
+			strings.Fields(args)...)...)
 		out, err := cmd.CombinedOutput()
 		assert.Error(t, err)
 		assert.Equal(t, 125, cmd.ProcessState.ExitCode(), "%s", out)

@@ -40,11 +40,16 @@ func (x explainer) explain(name string) diagnosis {
 	f := x.found[name]
 	c := x.cause(name, f)
 	if c.ID == "" {
-		c = cause.Cause{ID: "unknown",
+		c = cause.Cause{
+			ID:      "unknown",
 			Text:    "unknown cause; the last failing system call in this trace shows it",
-			Command: "strace -f " + x.program("workshop") + " " + subcommand}
+			Command: "strace -f " + x.program("workshop") + " " + subcommand,
+		}
 	}
-	return diagnosis{ID: c.ID, Error: f.Error(), Cause: c.Text, Fix: c.Command, Steps: []string{}}
+	return diagnosis{
+		ID: c.ID, Error: f.Error(), Cause: c.Text, Fix: c.Command,
+		Steps: []string{},
+	}
 }
 
 func (x explainer) cause(name string, f *failure) cause.Cause {
@@ -57,16 +62,20 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 	case f.Op == "clone" && contains(exhausted, f.Errno):
 		return x.Explain(f.Op, f.Object, f.Errno)
 	case slices.Contains(programNames(), name):
-		return cause.Cause{ID: "programs", Command: x.build,
+		return cause.Cause{
+			ID: "programs", Command: x.build,
 			Text: "all programs of this project must be in one directory, " +
-				cmdline.Printable(x.dir)}
+				cmdline.Printable(x.dir),
+		}
 	case name == golang:
 		return x.noGo()
 	case isCommand:
 		return x.missing(name, f)
 	case name == "veth" && f.Op != "clone":
-		return cause.Cause{ID: "veth", Text: "chapter 4 creates such a pair of links",
-			Command: x.Sudo() + "modprobe veth"}
+		return cause.Cause{
+			ID: "veth", Text: "chapter 4 creates such a pair of links",
+			Command: x.Sudo() + "modprobe veth",
+		}
 	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
 		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
 	case f.Op == "clone" && contains(spent, f.Errno):
@@ -78,14 +87,18 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 // What is used up says nothing about the object.
 var (
 	exhausted = []unix.Errno{unix.EAGAIN, unix.EMFILE}
-	spent     = []unix.Errno{unix.ENOSPC, unix.EUSERS} // EUSERS before Linux 4.9: clone(2)
+	// EUSERS before Linux 4.9: clone(2)
+	spent = []unix.Errno{unix.ENOSPC, unix.EUSERS}
 )
 
 func contains[T comparable](list []T, one T) bool { return slices.Contains(list, one) }
 
 // errno returns the errno at the end of a message of a program, EPERM if there is none.
 func errno(text string) unix.Errno {
-	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EINVAL, unix.EACCES, unix.EUSERS} {
+	for _, errno := range []unix.Errno{
+		unix.ENOSPC, unix.EINVAL,
+		unix.EACCES, unix.EUSERS,
+	} {
 		end := len(text) - len(errno.Error())
 		if end >= 0 && strings.EqualFold(text[end:], errno.Error()) {
 			return errno
@@ -99,7 +112,8 @@ func (x explainer) spent(object string) string {
 	var names []string
 	for _, ns := range linux.Kinds {
 		met := func(f *failure) bool {
-			return f != nil && f.Op == "clone" && contains(spent, f.Errno) && f.Object == ns.Name
+			return f != nil && f.Op == "clone" && contains(spent, f.Errno) &&
+				f.Object == ns.Name
 		}
 		for _, f := range x.found {
 			if met(f) && !slices.Contains(names, ns.Name) {
@@ -115,8 +129,11 @@ func (x explainer) spent(object string) string {
 
 // slow is no verdict: nothing was found out.
 func (x explainer) slow(name string) cause.Cause {
-	c := cause.Cause{ID: "slow", Text: "unknown: the machine is slow or busy, or this hangs; " +
-		"to see how long it takes"}
+	c := cause.Cause{
+		ID: "slow",
+		Text: "unknown: the machine is slow or busy, or this hangs; " +
+			"to see how long it takes",
+	}
 	for _, p := range append(probes, user) {
 		if p.name == name {
 			step, args, _ := strings.Cut(p.step, " ")
@@ -136,11 +153,14 @@ func (x explainer) slow(name string) cause.Cause {
 
 func (x explainer) noGo() cause.Cause {
 	const usual = "/usr/local/go/bin"
-	c := cause.Cause{ID: "go",
+	c := cause.Cause{
+		ID:      "go",
 		Text:    "chapter 6 builds a program with Go, and Go isn't in PATH; add it",
-		Command: "PATH=$PATH:" + usual}
+		Command: "PATH=$PATH:" + usual,
+	}
 	if !exists(usual + "/go") {
-		c.Text = "chapter 6 builds a program with Go; install Go, then add " + usual + " to PATH"
+		c.Text = "chapter 6 builds a program with Go; install Go, then add " +
+			usual + " to PATH"
 		c.Command = "curl -fL https://go.dev/dl/" + runtime.Version() + ".linux-" +
 			runtime.GOARCH + ".tar.gz | " + x.Sudo() + "tar -C /usr/local -xz"
 	}
@@ -156,21 +176,27 @@ func (x explainer) missing(name string, f *failure) cause.Cause {
 		return x.link()
 	}
 	lacking := x.lacking(name)
-	c := cause.Cause{ID: "packages",
+	c := cause.Cause{
+		ID: "packages",
 		Text: "missing here, or without the options that the chapters use: " +
-			strings.Join(lacking, ", ")}
+			strings.Join(lacking, ", "),
+	}
 	column := slices.Index(Distributions, x.os)
 	if column < 0 {
 		c.Text += "; your distribution may have other names for these packages"
 		c.Command = "install " + strings.Join(packages(lacking, 0), " ")
 		return c
 	}
-	c.Command = x.Sudo() + installers[column] + " " + strings.Join(packages(lacking, column), " ")
+	c.Command = x.Sudo() + installers[column] + " " +
+		strings.Join(packages(lacking, column), " ")
 	return c
 }
 
 // installers are the commands that install packages, for each of Distributions.
-var installers = []string{"apt-get install -y", "dnf install -y", "pacman -S --needed", "apk add"}
+var installers = []string{
+	"apt-get install -y", "dnf install -y",
+	"pacman -S --needed", "apk add",
+}
 
 // lacking returns all commands that a package would bring: those that are as necessary,
 // or as optional, as this one.
@@ -188,7 +214,8 @@ func (x explainer) lacking(name string) (lacking []string) {
 // packages returns the packages of commands, each once.
 func packages(names []string, column int) (found []string) {
 	for _, c := range commands {
-		if p := c.packages[column]; slices.Contains(names, c.name) && !slices.Contains(found, p) {
+		if p := c.packages[column]; slices.Contains(names, c.name) &&
+			!slices.Contains(found, p) {
 			found = append(found, p)
 		}
 	}
@@ -203,8 +230,10 @@ func (x explainer) link() cause.Cause {
 			words = append(words, file)
 		}
 	}
-	return cause.Cause{ID: "elsewhere", Text: "a step looks only in " + cmdline.Path,
-		Command: x.Sudo() + cmdline.QuoteAll(append(words, "/usr/local/bin/"))}
+	return cause.Cause{
+		ID: "elsewhere", Text: "a step looks only in " + cmdline.Path,
+		Command: x.Sudo() + cmdline.QuoteAll(append(words, "/usr/local/bin/")),
+	}
 }
 
 // outside is about the commands that only a step finds.
@@ -220,10 +249,19 @@ func (x explainer) outside() (d diagnosis, found bool) {
 			dirs = append(dirs, dir)
 		}
 	}
-	c := cause.Cause{ID: "path", Text: "a step finds these, but a shell on the host doesn't",
-		Command: "PATH=$PATH:" + strings.Join(dirs, ":")}
-	return diagnosis{ID: c.ID, Error: "PATH: no " + strings.Join(names, ", "), Cause: c.Text,
-		Fix: c.Command, Steps: []string{}}, names != nil
+	c := cause.Cause{
+		ID:      "path",
+		Text:    "a step finds these, but a shell on the host doesn't",
+		Command: "PATH=$PATH:" + strings.Join(dirs, ":"),
+	}
+	return diagnosis{
+		ID: c.ID, Error: "PATH: no " +
+			strings.Join(names, ", "), Cause: c.Text,
+		Fix: c.Command, Steps: []string{},
+	}, names != nil
 }
 
-func (x explainer) program(name string) string { return cmdline.Quote(filepath.Join(x.dir, name)) }
+func (x explainer) program(name string) string {
+	return cmdline.Quote(filepath.Join(x.dir,
+		name))
+}

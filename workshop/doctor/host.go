@@ -26,12 +26,14 @@ func gather() host {
 	dir := programDir()
 	h := host{
 		// The fixes name a step, not this program.
-		Facts: cause.Gather([]string{filepath.Join(dir, "step1-pid"), "-p"}, "", cause.Root{}),
-		os:    osFamily(read("/etc/os-release")), dir: dir, build: buildCommand(dir),
+		Facts: cause.Gather([]string{filepath.Join(dir, "step1-pid"), "-p"},
+			"", cause.Root{}),
+		os: osFamily(read("/etc/os-release")), dir: dir, build: buildCommand(dir),
 		elsewhere: map[string]string{}, outsidePATH: map[string]string{},
 	}
 	for _, c := range commands {
-		step, person := lookPath(c.name, cmdline.Path), lookPath(c.name, os.Getenv("PATH"))
+		step, person := lookPath(c.name, cmdline.Path), lookPath(c.name,
+			os.Getenv("PATH"))
 		switch {
 		case c.name == golang:
 		case step == "" && person != "":
@@ -60,7 +62,7 @@ func osFamily(release string) string {
 		}
 		return ""
 	}
-	for _, id := range strings.Fields(value("ID=") + " " + value("ID_LIKE=")) {
+	for id := range strings.FieldsSeq(value("ID=") + " " + value("ID_LIKE=")) {
 		switch id {
 		case "debian", "ubuntu":
 			return "debian"

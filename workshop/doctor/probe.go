@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,18 +28,31 @@ var probes = []probe{
 	{"child", 0, nil, nothing, "step1-pid true"},
 	{"pid", unix.CLONE_NEWPID, []string{"child"}, isPID1, "step1-pid -p true"},
 	{"mnt", unix.CLONE_NEWNS, []string{"child"}, private, "step2-mnt -m true"},
-	{"proc", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"pid", "mnt"}, proc,
-		"step2-mnt -pm true"},
+	{
+		"proc", unix.CLONE_NEWPID | unix.CLONE_NEWNS,
+		[]string{"pid", "mnt"},
+		proc,
+		"step2-mnt -pm true",
+	},
 	{"uts", unix.CLONE_NEWUTS, []string{"child"}, hostname, "step3-uts -u box true"},
 	{"net", unix.CLONE_NEWNET, []string{"child"}, nothing, "step4-net -n true"},
 	{"lo", unix.CLONE_NEWNET, []string{"net"}, loUp, "step4-net -n ip link set lo up"},
-	// As the command's PID 1 it takes along, at the end, what else the command has started.
-	{"veth", unix.CLONE_NEWPID | unix.CLONE_NEWNET, []string{"pid", "net", "ip"}, veth,
-		"step4-net -n ip link add type veth"},
+	// As the command's PID 1 it takes along, at the end, what else the command has
+	// started.
+	{
+		"veth", unix.CLONE_NEWPID | unix.CLONE_NEWNET,
+		[]string{"pid", "net", "ip"},
+		veth,
+		"step4-net -n ip link add type veth",
+	},
 	{"queue", 0, []string{"child"}, queue, "step5-ipc -i no true </dev/null"},
 	{"ipc", unix.CLONE_NEWIPC, []string{"queue"}, queue, "step5-ipc -i yes true"},
-	{"jail", unix.CLONE_NEWPID | unix.CLONE_NEWNS, []string{"proc"}, chroot,
-		"step6-chroot -pmc / true"},
+	{
+		"jail", unix.CLONE_NEWPID | unix.CLONE_NEWNS,
+		[]string{"proc"},
+		chroot,
+		"step6-chroot -pmc / true",
+	},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -119,10 +133,11 @@ func veth() error {
 func queue() error {
 	const step, own = "/ipc_namespace", "/nsteps_doctor"
 	fd, err := linux.OpenQueue(step, unix.O_RDONLY, nil)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		unix.Close(fd)
-	case unix.EACCES: // the step removes one that is left over, but not another user's
+	// the step removes one that is left over, but not another user's
+	case errors.Is(err, unix.EACCES):
 		return linux.Failed("mq_unlink", step, unix.EPERM)
 	}
 	for range 20 {
@@ -130,7 +145,7 @@ func queue() error {
 		if err == nil {
 			return nil
 		}
-		if err != unix.EEXIST { // another doctor's, for a moment
+		if !errors.Is(err, unix.EEXIST) { // another doctor's, for a moment
 			break
 		}
 		time.Sleep(time.Millisecond)

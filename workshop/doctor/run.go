@@ -109,8 +109,8 @@ func examine() examination {
 	return e
 }
 
-// spare returns what is met if there aren't the descriptors for a probe. Without them, the
-// Go runtime would end this program at its first timer.
+// spare returns what is met if there aren't the descriptors for a probe. Without them,
+// the Go runtime would end this program at its first timer.
 func spare() *failure {
 	const needed = 8
 	for range needed {
@@ -228,8 +228,12 @@ func (p *probe) command(ctx context.Context, limit time.Duration) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: p.flags, Pdeathsig: unix.SIGKILL}
 	if p.flags&unix.CLONE_NEWUSER != 0 {
 		// Go writes "deny" to setgroups before the gid_map: user_namespaces(7).
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{
+			{HostID: os.Getuid(), Size: 1},
+		}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{
+			{HostID: os.Getgid(), Size: 1},
+		}
 	}
 	return cmd
 }
@@ -238,7 +242,7 @@ func (p *probe) command(ctx context.Context, limit time.Duration) *exec.Cmd {
 // cloned. AppArmor lets a user namespace be cloned, and forbids its map.
 func (p *probe) refused(f *failure, cloned bool) *failure {
 	f.Op, f.Object = "clone", cmp.Or(linux.FlagNames(p.flags), "child")
-	if cloned && !(p.flags&unix.CLONE_NEWUSER != 0 && f.Errno == unix.EPERM) {
+	if cloned && (p.flags&unix.CLONE_NEWUSER == 0 || f.Errno != unix.EPERM) {
 		f.Op, f.Object = "re-execute", "/proc/self/exe"
 	}
 	return f
@@ -259,8 +263,10 @@ func crashed(op, object string, err error, stderr []byte) *failure {
 }
 
 func slow(op, object string, limit time.Duration) *failure {
-	return &failure{Op: op, Object: object, Errno: unix.ETIMEDOUT,
-		Text: fmt.Sprintf("not done within %v", limit.Round(100*time.Millisecond))}
+	return &failure{
+		Op: op, Object: object, Errno: unix.ETIMEDOUT,
+		Text: fmt.Sprintf("not done within %v", limit.Round(100*time.Millisecond)),
+	}
 }
 
 func firstLine(text []byte) string {
@@ -269,8 +275,9 @@ func firstLine(text []byte) string {
 }
 
 // memory returns two files in memory for what a child writes, memfd_create(2): unlike a
-// pipe they have no other end, which something that the child has started could hold open.
-// One is the child's empty input too: /dev/null may be missing, which no step needs.
+// pipe they have no other end, which something that the child has started could hold
+// open. One is the child's empty input too: /dev/null may be missing, which no step
+// needs.
 func memory() (out, stderr *os.File, err error) {
 	var files [2]*os.File
 	for i := range files {

@@ -13,7 +13,10 @@ import (
 // write prints a report for people. Prose is broken into lines, commands never are: they
 // can be copied.
 func write(w io.Writer, r report, columns int) {
-	prose := func(prefix, text string) { fmt.Fprintln(w, output.Indent(prefix, text, columns)) }
+	prose := func(prefix, text string) {
+		fmt.Fprintln(w,
+			output.Indent(prefix, text, columns))
+	}
 	one := func(d diagnosis) {
 		prose("  ", d.Error)
 		prose("  ", d.Cause)

@@ -19,7 +19,10 @@ func TestParsePIDs(t *testing.T) {
 	pids, err := parsePIDs([]string{"3", "1", "3"})
 	require.NoError(t, err)
 	assert.Equal(t, []int{3, 1}, pids)
-	for _, arg := range []string{"", "0", "-1", "x", "1x", "1 2", "99999999999999999999", "--tree"} {
+	for _, arg := range []string{
+		"", "0", "-1", "x", "1x", "1 2",
+		"99999999999999999999", "--tree",
+	} {
 		_, err := parsePIDs([]string{arg})
 		assert.Error(t, err, arg)
 	}
@@ -27,10 +30,20 @@ func TestParsePIDs(t *testing.T) {
 
 // two returns processes that share all but their PID namespaces.
 func two() []*procs.Details {
-	a := &procs.Details{PID: 7, Inside: 7, Command: "bash", Namespaces: map[string]uint64{}}
-	b := &procs.Details{PID: 4711, Inside: 1, Command: "sl\x1bp", Namespaces: map[string]uint64{}}
-	for i, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
-		a.Namespaces[kind], b.Namespaces[kind] = 4026531830+uint64(i), 4026531830+uint64(i)
+	a := &procs.Details{
+		PID: 7, Inside: 7, Command: "bash",
+		Namespaces: map[string]uint64{},
+	}
+	b := &procs.Details{
+		PID: 4711, Inside: 1, Command: "sl\x1bp",
+		Namespaces: map[string]uint64{},
+	}
+	for i, kind := range []string{
+		"pid", "mnt", "uts", "net", "ipc", "user",
+		"cgroup", "time",
+	} {
+		a.Namespaces[kind], b.Namespaces[kind] = 4026531830+uint64(
+			i), 4026531830+uint64(i)
 	}
 	b.Namespaces["pid"] = 4026532000
 	return []*procs.Details{a, b}
@@ -40,7 +53,10 @@ func TestLetters(t *testing.T) {
 	processes := append(two(), two()[1], &procs.Details{})
 	assert.Equal(t, []int{0, 1, 1, -1}, letters(processes, "pid"))
 	assert.Equal(t, []int{0, 0, 0, -1}, letters(processes, "mnt"))
-	for n, want := range map[int]string{0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA", 701: "ZZ", 702: "AAA"} {
+	for n, want := range map[int]string{
+		0: "A", 25: "Z", 26: "AA", 51: "AZ", 52: "BA",
+		701: "ZZ", 702: "AAA",
+	} {
 		assert.Equal(t, want, letter(n))
 	}
 }
@@ -62,8 +78,10 @@ time   4026531837 A   4026531837 A
 	}
 	for _, columns := range []int{20, 34} {
 		narrow := table(two(), columns, nil)
-		assert.True(t, strings.HasPrefix(narrow, "PID    7\n       bash\nuser   4026531835 A\npid    4026531830 A\n"), narrow)
-		assert.Contains(t, narrow, "\ntime   4026531837 A\n\nPID    4711\n       sl\\x1bp\nuser   4026531835 A\npid    4026532000 B\n")
+		assert.True(t, strings.HasPrefix(narrow,
+			"PID    7\n       bash\nuser   4026531835 A\npid    4026531830 A\n"), narrow)
+		assert.Contains(t, narrow, "\ntime   4026531837 A\n\nPID    4711\n       "+
+			"sl\\x1bp\nuser   4026531835 A\npid    4026532000 B\n")
 	}
 	long := two()
 	long[0].Command = strings.Repeat("日本", 20)
@@ -87,7 +105,8 @@ func TestMarks(t *testing.T) {
 	assert.Contains(t, got, "       box*           sl")
 	assert.Equal(t, 2, strings.Count(got, "*"))
 	delete(before, 7)
-	assert.Contains(t, table(two(), 80, before), "PID    7*             4711\n       bash*   ")
+	assert.Contains(t, table(two(), 80, before),
+		"PID    7*             4711\n       bash*   ")
 	nodes := []*node{{Kind: "pid", Inode: 1, PIDs: []int{7}}}
 	assert.Contains(t, tree(nodes, two(), 80, before), "└─ 7 bash*\n")
 	assert.NotContains(t, tree(nodes, two(), 80, nil), "*")
@@ -154,13 +173,18 @@ func TestNotes(t *testing.T) {
 	before := v.byPID()
 	v.processes = v.processes[:1]
 	assert.Contains(t, v.notes(80, before), "4711 sl\\x1bp has ended")
-	assert.Contains(t, (&view{processes: two()[:1]}).notes(0, nil), "\nNo process in a step or in a terminal has a")
+	assert.Contains(t, (&view{processes: two()[:1]}).notes(0, nil),
+		"\nNo process in a step or in a terminal has a")
 	assert.Empty(t, (&view{processes: two()}).notes(80, nil))
 }
 
-// What isn't shown is named, in the right number, with a command that this person can type.
+// What isn't shown is named, in the right number, with a command that this person can
+// type.
 func TestOthers(t *testing.T) {
-	root, plain := advice.Person{Root: true, Called: "bin/"}, advice.Person{Called: "bin/"}
+	root, plain := advice.Person{
+		Root:   true,
+		Called: "bin/",
+	}, advice.Person{Called: "bin/"}
 	for _, test := range []struct {
 		others others
 		me     advice.Person
@@ -168,17 +192,24 @@ func TestOthers(t *testing.T) {
 		want   []string
 	}{
 		{others{}, root, false, nil},
-		{others{hidden: 1}, root, true, []string{"Not shown: 1 process in steps of other users"}},
+		{
+			others{hidden: 1},
+			root, true,
+			[]string{"Not shown: 1 process in steps of other users"},
+		},
 		{
 			others{hidden: 2},
 			plain, false,
-			[]string{"Not shown: 2 processes in steps of other users; be root: sudo bin/workshop ns"},
+			[]string{"Not shown: 2 processes in steps of other users; be root: sudo " +
+				"bin/workshop ns"},
 		},
-		{others{}, root, true, []string{"No process in a step or in a terminal has a namespace of its own, of those that " +
+		{others{}, root, true, []string{"No process in a step or in a terminal has a " +
+			"namespace of its own, of those that " +
 			"you can look at. Start one in another terminal: bin/step2-mnt -pm sh"}},
 		{others{services: []string{"a\u009b", "b"}}, plain, true, []string{
 			"No process in a step or in a terminal has a " +
-				"namespace of its own, of those that you can look at. Start one in another terminal: sudo bin/step2-mnt -pm sh",
+				"namespace of its own, of those that you can look at. Start one in " +
+				"another terminal: sudo bin/step2-mnt -pm sh",
 			`Other processes have namespaces too, lsns lists them: a\u009b, b`,
 		}},
 	} {

@@ -30,7 +30,8 @@ func TestCut(t *testing.T) {
 func TestList(t *testing.T) {
 	assert.Equal(t, "", List(nil, " "))
 	assert.Equal(t, "1, 2, 3, 4, 5", List([]string{"1", "2", "3", "4", "5"}, ", "))
-	assert.Equal(t, "1 2 3 4 and 2 more", List([]string{"1", "2", "3", "4", "5", "6"}, " "))
+	assert.Equal(t, "1 2 3 4 and 2 more",
+		List([]string{"1", "2", "3", "4", "5", "6"}, " "))
 }
 
 func TestCount(t *testing.T) {
@@ -58,7 +59,8 @@ func TestJSON(t *testing.T) {
 	}
 	got, err := JSON("not UTF-8: \x9b")
 	require.NoError(t, err)
-	assert.True(t, strings.IndexFunc(strings.TrimSpace(got), func(r rune) bool { return !strconv.IsPrint(r) }) < 0)
+	assert.True(t, strings.IndexFunc(strings.TrimSpace(got),
+		func(r rune) bool { return !strconv.IsPrint(r) }) < 0)
 	_, err = JSON(func() {})
 	assert.Error(t, err)
 }

@@ -121,7 +121,8 @@ type Step struct {
 // because the line is a key that ends a program, or because exit(1p) hands on the status
 // of the command before.
 func (s *Step) MayFail(i int) bool {
-	return s.lenient || s.Kind == Key || Closes(s.Lines[i]) || slices.Contains(s.Fails, i+1)
+	return s.lenient || s.Kind == Key || Closes(s.Lines[i]) ||
+		slices.Contains(s.Fails, i+1)
 }
 
 // Opens reports whether a command starts a shell to type in.
@@ -251,7 +252,8 @@ func (p *reader) block(n *ast.FencedCodeBlock) error {
 	case len(info) == 0 || info[0] != "sh" && !isText && !isShell(info[0]):
 		return nil
 	case isShell(info[0]):
-		err = fmt.Errorf("a block %q: commands are of \"sh host\" or \"sh inside\"", info[0])
+		err = fmt.Errorf(
+			"a block %q: commands are of \"sh host\" or \"sh inside\"", info[0])
 	case isText && info[1] == "output":
 		err = p.output(content, info[2:])
 	default:
@@ -277,7 +279,8 @@ func isShell(language string) bool {
 
 // label returns the paragraph before a block.
 func label(n ast.Node, page []byte) string {
-	if before := n.PreviousSibling(); before != nil && before.Kind() == ast.KindParagraph {
+	if before := n.PreviousSibling(); before != nil &&
+		before.Kind() == ast.KindParagraph {
 		return plain(before, page)
 	}
 	return ""
@@ -305,7 +308,8 @@ func (p *reader) output(content string, vary []string) error {
 func (s *Step) describe(info []string) error {
 	if s.Kind = Commands; info[0] == "text" {
 		if s.Kind, info = Kind(info[1]), info[1:]; s.Kind != Input && s.Kind != Key {
-			return fmt.Errorf("a block \"text %s\": there are output, input and key", s.Kind)
+			return fmt.Errorf(
+				"a block \"text %s\": there are output, input and key", s.Kind)
 		}
 	}
 	if len(info) < 2 || info[1] != Host && info[1] != Inside {
@@ -343,12 +347,14 @@ func (s *Step) check(label string) error {
 	case len(s.Lines) == 1 && s.Lines[0] == "":
 		return errors.New("an empty block")
 	case (label == Host || label == Inside) && label != s.Terminal:
-		return fmt.Errorf("it is for the terminal %s, and the label says %s", s.Terminal, label)
+		return fmt.Errorf("it is for the terminal %s, and the label says %s",
+			s.Terminal, label)
 	case s.Kind != Commands && len(s.Lines) > 1:
 		return fmt.Errorf("%d lines of %s: each is a block, with its output",
 			len(s.Lines), s.Kind)
 	case s.Kind == Key && Keys[s.Lines[0]] == "":
-		return fmt.Errorf("no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
+		return fmt.Errorf(
+			"no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
 	}
 	for _, line := range s.Lines {
 		if n := utf8.RuneCountInString(line); n > MaxColumns {
@@ -374,13 +380,15 @@ func (p *reader) finish() error {
 		step.lenient = p.chapter.mayFail
 		if step.Kind != Commands {
 			if before[step.Terminal] == nil {
-				return fmt.Errorf("%d: nothing was started that could be answered", step.At)
+				return fmt.Errorf(
+					"%d: nothing was started that could be answered", step.At)
 			}
 			before[step.Terminal].Open = true
 		}
 		before[step.Terminal] = step
 		if !step.Folded && !maps.Equal(shells, unfolded) {
-			return fmt.Errorf("%d: the folded blocks before leave a terminal to another shell",
+			return fmt.Errorf(
+				"%d: the folded blocks before leave a terminal to another shell",
 				step.At)
 		}
 		if err := step.count(shells); err != nil {

@@ -31,10 +31,10 @@ import (
 	"nsteps/workshop/page"
 )
 
-const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without one, the chapters of
-all steps are played. Enter or the space bar goes on, q ends. Whoever isn't root gets a
-user namespace, where one is allowed. With --section, the commands of the sections
-before are run too, unseen: it may depend on them.`
+const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without
+a chapter, play plays those of all steps. Enter or the space bar goes on, q ends. A
+user who isn't root gets a user namespace, where one is allowed. With --section, the
+commands of the sections before run too, unseen: the section may depend on them.`
 
 // Command returns the command.
 func Command() *cli.Command {
@@ -94,14 +94,16 @@ func start(c *cli.Context, ch *page.Chapter) (int, error) {
 	case !c.IsSet("section"):
 		return 0, nil
 	case !c.Args().Present():
-		return 0, errors.New("--section takes a chapter, too: play --section NAME CHAPTER")
+		return 0, errors.New(
+			"--section takes a chapter, too: play --section NAME CHAPTER")
 	}
 	return section(ch, c.String("section"))
 }
 
 // playAll plays chapters, until the end or until a signal comes or the person types q.
 func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start int,
-	bin string) error {
+	bin string,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
@@ -254,7 +256,8 @@ func programs() (string, error) {
 	}
 	bin := filepath.Dir(self)
 	if _, err := os.Stat(filepath.Join(bin, "step1-pid")); err != nil {
-		return "", fmt.Errorf("the steps aren't beside this program, in %s: make build", bin)
+		return "", fmt.Errorf(
+			"the steps aren't beside this program, in %s: make build", bin)
 	}
 	return bin, nil
 }
@@ -277,8 +280,9 @@ func (p *player) becomeRoot(chosen []*page.Chapter) error {
 	}
 	try := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true")
 	if out, err := try.CombinedOutput(); err != nil {
-		return fmt.Errorf("namespaces take root, and a user namespace is refused (%s): %s; "+
-			"why, workshop doctor tells",
+		return fmt.Errorf(
+			"namespaces take root, and a user namespace is refused (%s): %s; "+
+				"why, workshop doctor tells",
 			strings.TrimSpace(string(out)), advice.Me().AsRoot("workshop", "play"))
 	}
 	self, err := os.Executable()

@@ -27,10 +27,15 @@ func TestMain(m *testing.M) {
 
 func TestChoose(t *testing.T) {
 	setup := &page.Chapter{Name: "0-setup"}
-	one, two, other := &page.Chapter{Name: "1-pid"}, &page.Chapter{Name: "2-mnt"}, &page.Chapter{Name: "from-c"}
+	one, two, other := &page.Chapter{Name: "1-pid"}, &page.Chapter{
+		Name: "2-mnt",
+	}, &page.Chapter{Name: "from-c"}
 	all := []*page.Chapter{setup, one, two, other}
-	for name, want := range map[string]*page.Chapter{"1": one, "1-pid": one, "pid": one, "step1-pid": one, "mnt": two, "from-c": other,
-		"0": setup, "setup": setup} {
+	for name, want := range map[string]*page.Chapter{
+		"1": one, "1-pid": one, "pid": one,
+		"step1-pid": one, "mnt": two, "from-c": other,
+		"0": setup, "setup": setup,
+	} {
 		got, err := choose(all, []string{name})
 		assert.NoError(t, err)
 		assert.Equal(t, []*page.Chapter{want}, got)
@@ -46,9 +51,17 @@ func TestChoose(t *testing.T) {
 
 func TestSection(t *testing.T) {
 	some := []page.Part{{Step: &page.Step{}}}
-	ch := &page.Chapter{Name: "1", Sections: []*page.Section{{Title: "T"}, {Title: "On the host", Parts: some},
-		{Title: "Words"}, {Title: "Inside the host", Parts: some}, {Title: "Host", Parts: some}}}
-	for name, want := range map[string]int{"T": 0, "on the": 1, "host": 4, "inside": 3, "HOST": 4} {
+	ch := &page.Chapter{Name: "1", Sections: []*page.Section{
+		{Title: "T"},
+		{Title: "On the host", Parts: some},
+		{Title: "Words"},
+		{Title: "Inside the host", Parts: some},
+		{Title: "Host", Parts: some},
+	}}
+	for name, want := range map[string]int{
+		"T": 0, "on the": 1, "host": 4,
+		"inside": 3, "HOST": 4,
+	} {
 		got, err := section(ch, name)
 		assert.NoError(t, err)
 		assert.Equal(t, want, got, name)
@@ -56,7 +69,8 @@ func TestSection(t *testing.T) {
 	for _, name := range []string{"", "words", "x y"} {
 		_, err := section(ch, name)
 		assert.ErrorContains(t, err, "chapter 1 has no section ")
-		assert.ErrorContains(t, err, "; there are T, 'On the host', 'Inside the host', Host")
+		assert.ErrorContains(t, err,
+			"; there are T, 'On the host', 'Inside the host', Host")
 	}
 }
 
@@ -73,21 +87,28 @@ func play(t *testing.T, args ...string) *exec.Cmd {
 		left, err := os.ReadDir(tmp)
 		assert.NoError(t, err)
 		assert.Empty(t, left)
-		assert.Error(t, exec.Command("pgrep", "-f", "sleep 100[1-5]").Run(), "a process is left")
+		assert.Error(t, exec.Command("pgrep", "-f", "sleep 100[1-5]").Run(),
+			"a process is left")
 	})
 	return cmd
 }
 
 func TestPlay(t *testing.T) {
-	for _, option := range []string{"--auto", "-a", ""} { // without a terminal it is automatic
+	// without a terminal it is automatic
+	for _, option := range []string{"--auto", "-a", ""} {
 		t.Run(option, func(t *testing.T) {
 			out, err := play(t, strings.Fields(option+" 1")...).CombinedOutput()
 			require.NoError(t, err, string(out))
-			for _, want := range []string{"\n== 1 PID: ", "\nOn the host\n", "\ninside# step1-pid -p bash --norc\ninside# echo $$ $PPID\n1 0\n",
-				"\nhost# ps -o comm= -p $sleeps | wc -l\n0\n", "\ninside# echo $?\n137\n", "\nThat was it."} {
+			for _, want := range []string{
+				"\n== 1 PID: ", "\nOn the host\n",
+				"\ninside# step1-pid -p bash --norc\ninside# echo $$ $PPID\n1 0\n",
+				"\nhost# ps -o comm= -p $sleeps | wc -l\n0\n", "\ninside# echo $?\n137\n",
+				"\nThat was it.",
+			} {
 				assert.Contains(t, string(out), want)
 			}
-			for _, not := range []string{"\x1b", "1004", "\r", "HISTFILE"} { // colours, answers to exercises
+			// colours, answers to exercises
+			for _, not := range []string{"\x1b", "1004", "\r", "HISTFILE"} {
 				assert.NotContains(t, string(out), not)
 			}
 		})
@@ -98,12 +119,16 @@ func TestPlaySection(t *testing.T) {
 	out, err := play(t, "--auto", "--section", "surprising", "1").CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Contains(t, string(out), "\nThe surprising line\n")
-	assert.Contains(t, string(out), "\ninside# echo $?\n137\n") // the shell of the section before
+	// the shell of the section before
+	assert.Contains(t, string(out), "\ninside# echo $?\n137\n")
 	assert.NotContains(t, string(out), "On the host")
 }
 
 func TestList(t *testing.T) {
-	for args, want := range map[string]string{"": `(?m)^1-pid +1 PID: `, "1": `(?m)^  +[0-9]+ commands  Inside$`} {
+	for args, want := range map[string]string{
+		"":  `(?m)^1-pid +1 PID: `,
+		"1": `(?m)^  +[0-9]+ commands  Inside$`,
+	} {
 		t.Run(args, func(t *testing.T) {
 			out, err := play(t, strings.Fields("--list "+args)...).CombinedOutput()
 			require.NoError(t, err)
@@ -148,9 +173,9 @@ func TestClosedPipe(t *testing.T) {
 	assert.Equal(t, "workshop: write standard output: broken pipe\n", message.String())
 }
 
-// A line is typed only into the shell that it is meant for: where a step fails, play shows
-// its error and the fix, and ends. The host here is one in a user namespace, because
-// the limits of namespaces are set for each user namespace (namespaces(7)).
+// A line is typed only into the shell that it is meant for: where a step fails, play
+// shows its error and the fix, and ends. The host here is one in a user namespace,
+// because the limits of namespaces are set for each user namespace (namespaces(7)).
 func TestStepFails(t *testing.T) {
 	steptest.NeedsHost(t)
 	for _, test := range []struct {
@@ -158,19 +183,37 @@ func TestStepFails(t *testing.T) {
 		want                 []string
 	}{
 		{"no NET namespaces", "sysctl -q -w user.max_net_namespaces=0", "4", []string{
-			"step4-net: clone CLONE_NEWNET: no space left on device\n", "user.max_net_namespaces=",
-			"play 4-net stopped at docs/4-net.md:", "'step4-net -n bash --norc': it ended with status 125\n  fix what it printed above, then: "}},
+			"step4-net: clone CLONE_NEWNET: no space left on device\n",
+			"user.max_net_namespaces=",
+			"play 4-net stopped at docs/4-net.md:",
+			"'step4-net -n bash --norc': it ended with status 125\n  fix what it " +
+				"printed above, then: ",
+		}},
 		{"no PID namespaces", "sysctl -q -w user.max_pid_namespaces=0", "1", []string{
-			"step1-pid: clone CLONE_NEWPID: no space left on device\n", "user.max_pid_namespaces=",
-			"'step1-pid -p bash --norc': it ended with status 125\n"}},
+			"step1-pid: clone CLONE_NEWPID: no space left on device\n",
+			"user.max_pid_namespaces=",
+			"'step1-pid -p bash --norc': it ended with status 125\n",
+		}},
 		{"no message queues", "ulimit -q 0", "5", []string{
 			"step5-ipc: mq_open /ipc_namespace: too many open files\n", "RLIMIT_MSGQUEUE",
-			"'step5-ipc -pmnu box -i no bash --norc': the program that the page goes on with has ended: it ended with status 125\n"}},
-		{"no programs in the directory", "mount -t tmpfs -o noexec none $TMPDIR", "6", []string{
-			"step6-chroot: exec /bin/bash: permission denied\n",
-			"is on a file system that executes no programs (noexec); choose another: TMPDIR=DIRECTORY "}},
-		{"no Go", "PATH=/usr/sbin:/usr/bin:/sbin:/bin; ! command -v go >/dev/null || exit 99", "6", []string{
-			"bash: go: command not found\n", "it ended with status 127\n  a program is missing; to see which, and its package: "}},
+			"'step5-ipc -pmnu box -i no bash --norc': the program that the page goes " +
+				"on with has ended: it ended with status 125\n",
+		}},
+		{
+			"no programs in the directory",
+			"mount -t tmpfs -o noexec none $TMPDIR", "6",
+			[]string{
+				"step6-chroot: exec /bin/bash: permission denied\n",
+				"is on a file system that executes no programs (noexec); choose " +
+					"another: " +
+					"TMPDIR=DIRECTORY ",
+			},
+		},
+		{"no Go", "PATH=/usr/sbin:/usr/bin:/sbin:/bin; ! command -v go >/dev/null || " +
+			"exit 99", "6", []string{
+			"bash: go: command not found\n", "it ended with status 127\n  a program is " +
+				"missing; to see which, and its package: ",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cmd := play(t, "--auto", test.chapter)
@@ -181,8 +224,12 @@ before=$(look); "$@"; status=$?
 [ -z "$(ls -A "$TMPDIR")" ] || echo something is left in "$TMPDIR"
 echo status $status
 `
-			host := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "--uts", "--net", "--ipc",
-				"bash", "-c", script, "bash"}, cmd.Args...)...)
+			host := exec.Command("unshare",
+				append([]string{
+					"--user", "--map-root-user", "--mount", "--uts",
+					"--net", "--ipc",
+					"bash", "-c", script, "bash",
+				}, cmd.Args...)...)
 			host.Env = append(cmd.Env, "NO_COLOR=1")
 			s := steptest.OpenColumns(t, 200, host)
 			out := s.Expect(`(?m)^status [0-9]+$`)
@@ -248,8 +295,9 @@ func TestKeys(t *testing.T) {
 	s.Expect(`^echo \$\$ \$PPID\n[0-9]+ [0-9]+\nhost# $`)
 	s.Type("\r")
 	s.Expect(`^readlink .*\npid:.*\nhost# $`)
-	for _, line := range strings.Split(s.All(), "\n") {
-		if !strings.Contains(line, "/proc/") && !strings.Contains(line, "pid_namespaces") {
+	for line := range strings.SplitSeq(s.All(), "\n") {
+		if !strings.Contains(line, "/proc/") &&
+			!strings.Contains(line, "pid_namespaces") {
 			assert.LessOrEqual(t, len(line), 26, line)
 		}
 	}
@@ -274,9 +322,21 @@ func TestStopped(t *testing.T) {
 		stop   func(s *steptest.Terminal, cmd *exec.Cmd)
 		status int
 	}{
-		{"Ctrl-C", func(s *steptest.Terminal, _ *exec.Cmd) { s.Type(steptest.CtrlC) }, 130},
-		{"SIGTERM", func(_ *steptest.Terminal, cmd *exec.Cmd) { _ = cmd.Process.Signal(unix.SIGTERM) }, 143},
-		{"SIGHUP", func(_ *steptest.Terminal, cmd *exec.Cmd) { _ = cmd.Process.Signal(unix.SIGHUP) }, 129},
+		{"Ctrl-C", func(s *steptest.Terminal,
+			_ *exec.Cmd,
+		) {
+			s.Type(steptest.CtrlC)
+		}, 130},
+		{"SIGTERM", func(_ *steptest.Terminal,
+			cmd *exec.Cmd,
+		) {
+			_ = cmd.Process.Signal(unix.SIGTERM)
+		}, 143},
+		{"SIGHUP", func(_ *steptest.Terminal,
+			cmd *exec.Cmd,
+		) {
+			_ = cmd.Process.Signal(unix.SIGHUP)
+		}, 129},
 	} {
 		t.Run(test.name+" at a prompt", func(t *testing.T) {
 			cmd := play(t, "--section", "surprising", "1")
@@ -300,14 +360,16 @@ func TestStopped(t *testing.T) {
 // After Ctrl-Z and fg, keys are single again.
 func TestContinued(t *testing.T) {
 	cmd := play(t, "1")
-	s := steptest.OpenColumns(t, 80, exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i"))
+	s := steptest.OpenColumns(t, 80, exec.Command("bash", "--norc", "--noprofile",
+		"--noediting", "-i"))
 	s.Expect(`\$ $|# $`)
 	s.Type("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
 	s.Expect("host# \x1b\\[[0-9;]+m$")
 	s.Type(steptest.CtrlZ)
 	s.Expect("Stopped")
 	s.Type("fg\n")
-	steptest.WaitFor(t, "keys are single", func() bool { return s.Settings().Lflag&unix.ICANON == 0 })
+	steptest.WaitFor(t, "keys are single",
+		func() bool { return s.Settings().Lflag&unix.ICANON == 0 })
 	s.Type(" ")
 	s.Expect(`[0-9]+ [0-9]+\n`)
 	s.Type("q")
@@ -327,7 +389,8 @@ func envOf(cmd *exec.Cmd, name string) (value string) {
 // Whoever isn't root becomes it in a user namespace, or is told what to do.
 func TestPlainUser(t *testing.T) {
 	if !linux.InInitialUser() {
-		t.Skip("SKIPPED: only root can become somebody else; the other tests run as a plain user here")
+		t.Skip("SKIPPED: only root can become somebody else; the other tests run as a " +
+			"plain user here")
 	}
 	plain := func(t *testing.T) *exec.Cmd {
 		cmd := play(t, "--auto", "--section", "code", "1")
@@ -336,24 +399,29 @@ func TestPlainUser(t *testing.T) {
 		t.Cleanup(func() { assert.NoError(t, os.Remove(tmp)) })
 		require.NoError(t, os.Chmod(tmp, 0o777))
 		cmd.Env = append(cmd.Env, "TMPDIR="+tmp)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+			Uid: 65534, Gid: 65534,
+		}}
 		return cmd
 	}
 	t.Run("allowed", func(t *testing.T) {
 		out, err := plain(t).CombinedOutput()
-		if exec.Command("setpriv", "--reuid=65534", "unshare", "--user", "--map-root-user", "true").Run() != nil {
+		if exec.Command("setpriv", "--reuid=65534", "unshare", "--user",
+			"--map-root-user", "true").Run() != nil {
 			assert.Contains(t, string(out), "a user namespace is refused")
 			return
 		}
 		require.NoError(t, err, string(out))
-		assert.Regexp(t, `^Namespaces take root: this runs in a user namespace`, string(out))
+		assert.Regexp(t,
+			`^Namespaces take root: this runs in a user namespace`, string(out))
 		assert.Contains(t, string(out), "\n Child: PID 1\n")
 	})
 	t.Run("no unshare", func(t *testing.T) {
 		cmd := plain(t)
 		cmd.Env = append(cmd.Env, "PATH=/nonexistent")
 		out, _ := cmd.CombinedOutput()
-		assert.Contains(t, string(out), "workshop: namespaces take root, and to become it unshare is missing, of util-linux: sudo ")
+		assert.Contains(t, string(out), "workshop: namespaces take root, and to become "+
+			"it unshare is missing, of util-linux: sudo ")
 		assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	})
 }

@@ -62,7 +62,8 @@ func (p *player) prose(text string) {
 
 // play plays a chapter from a section on.
 func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
-	bin string) (err error) {
+	bin string,
+) (err error) {
 	s, err := session.Start(ctx, bin, true)
 	if err != nil {
 		return err
@@ -78,7 +79,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
 			}
 		}
 	}
-	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==", p.width)) + "\n\n")
+	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==",
+		p.width)) + "\n\n")
 	p.prose("host# is a command on this machine, inside# one in a second terminal, " +
 		"where the steps are started." +
 		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
@@ -95,7 +97,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
 }
 
 func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter,
-	section *page.Section, title bool) error {
+	section *page.Section, title bool,
+) error {
 	if !title {
 		p.print("\n" + output.Bold.Sprint(output.Fill(section.Title, p.width)) + "\n")
 	}
@@ -124,7 +127,8 @@ func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapt
 }
 
 func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter,
-	step *page.Step) error {
+	step *page.Step,
+) error {
 	p.print("\n")
 	sign := "> "
 	if step.Kind == page.Commands {
@@ -160,8 +164,10 @@ func (p *player) output(text string) {
 }
 
 // stop returns the error of a line after which no other may be typed.
-func stop(ctx context.Context, s *session.Session, ch *page.Chapter, step *page.Step, i int,
-	err error) error {
+func stop(ctx context.Context, s *session.Session, ch *page.Chapter,
+	step *page.Step, i int,
+	err error,
+) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -178,7 +184,8 @@ func stop(ctx context.Context, s *session.Session, ch *page.Chapter, step *page.
 type failure struct {
 	chapter, at, line string
 	err               error
-	noexec            string // the session's directory, if no program can be executed there
+	// the session's directory, if no program can be executed there
+	noexec string
 }
 
 func (f *failure) Error() string {

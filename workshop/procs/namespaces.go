@@ -67,11 +67,11 @@ func Explain(pid int, err error) error {
 	info, gone := os.Stat(dir)
 	object := strconv.Itoa(pid)
 	switch {
-	case gone != nil || err == unix.ESRCH:
+	case gone != nil || errors.Is(err, unix.ESRCH):
 		err = unix.ESRCH
-	case err == unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		err = ErrEnded
-	case err == unix.EACCES:
+	case errors.Is(err, unix.EACCES):
 		object += ", of " + owner(info)
 	}
 	return linux.Failed("look at process", object, err)

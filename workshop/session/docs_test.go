@@ -44,9 +44,11 @@ func TestChapters(t *testing.T) {
 			require.NoError(t, err)
 			lines := strings.Split(string(text), "\n")
 			for _, step := range c.Steps() {
-				assert.Equal(t, "**"+step.Terminal+"**", lines[step.At-3], "docs/%s:%d", name, step.At)
+				assert.Equal(t, "**"+step.Terminal+"**", lines[step.At-3],
+					"docs/%s:%d", name, step.At)
 			}
-			if len(c.Steps()) == 0 || name == "binlibdepcp.md" { // that one's test is beside its command
+			// that one's test is beside its command
+			if len(c.Steps()) == 0 || name == "binlibdepcp.md" {
 				return
 			}
 			steptest.NeedsHost(t)
@@ -62,8 +64,8 @@ func TestChapters(t *testing.T) {
 	}
 }
 
-// spaces lets the programs and the directory of a chapter be in a checkout with a space in
-// its path, and returns the directory of the programs.
+// spaces lets the programs and the directory of a chapter be in a checkout with a space
+// in its path, and returns the directory of the programs.
 func spaces(t *testing.T) string {
 	t.Helper()
 	checkout := filepath.Join(t.TempDir(), "my checkout")

@@ -30,7 +30,8 @@ func onThread(f func() error) error {
 // unshare gives this thread namespaces of its own. Mounts come in from the host, and
 // don't go out; among each other they are shared, as systemd has them.
 func unshare() error {
-	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC); err != nil {
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWUTS |
+		unix.CLONE_NEWIPC); err != nil {
 		return fmt.Errorf("unshare CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWIPC: %w", err)
 	}
 	for _, propagation := range []uintptr{unix.MS_SLAVE, unix.MS_SHARED} {

@@ -93,8 +93,8 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 	if s.dir, err = os.MkdirTemp("", DirPattern); err != nil {
 		return nil, err
 	}
-	// Held until the end, by whatever signal, it tells workshop cleanup that the directory
-	// is in use.
+	// Held until the end, by whatever signal, it tells workshop cleanup that the
+	// directory is in use.
 	if s.lock, err = Lock(s.dir); err != nil {
 		return nil, errors.Join(err, os.Remove(s.dir))
 	}
@@ -230,7 +230,8 @@ func (s *Session) Check(c *page.Chapter) error {
 				return err
 			}
 			if err == nil && slices.Contains(step.Fails, i+1) && s.status == 0 {
-				err = errors.New("it ended with status 0, and the page says that it fails")
+				err = errors.New(
+					"it ended with status 0, and the page says that it fails")
 			}
 			if err != nil {
 				problem := err.Error()
@@ -240,7 +241,8 @@ func (s *Session) Check(c *page.Chapter) error {
 				return &Error{c.File, step.At + i, step.Lines[i], problem}
 			}
 		}
-		if problem := s.comparer.Compare(step.Output, s.output, step.Vary); problem != "" {
+		if problem := s.comparer.Compare(step.Output, s.output,
+			step.Vary); problem != "" {
 			return &Error{c.File, step.At, strings.Join(step.Lines, "\n"), problem}
 		}
 	}
@@ -258,8 +260,8 @@ func (s *Session) Line(step *page.Step, i int) (string, error) {
 	if i == 0 {
 		s.output = ""
 	}
-	// When a program in this terminal was killed from the other one, its shell has printed
-	// something since: that belongs to the output.
+	// When a program in this terminal was killed from the other one, its shell has
+	// printed something since: that belongs to the output.
 	before, err := s.ready(t, step, i)
 	if err == nil {
 		var text string
@@ -286,8 +288,9 @@ func (s *Session) ready(t *terminal, step *page.Step, i int) (string, error) {
 		t.settled()
 	}
 	if is, meant := len(t.shells), step.Depths[i]; is != meant {
-		return out, fmt.Errorf("not typed, because it is meant for shell %d of the terminal %s, "+
-			"and shell %d has the prompt", meant, step.Terminal, is)
+		return out, fmt.Errorf(
+			"not typed, because it is meant for shell %d of the terminal %s, "+
+				"and shell %d has the prompt", meant, step.Terminal, is)
 	}
 	if !t.atShell() && !s.more {
 		return out, fmt.Errorf("not typed, because a program has taken the terminal %s "+
@@ -304,7 +307,8 @@ func (s *Session) running(t *terminal) error {
 		case s.ctx.Err() != nil:
 			return context.Cause(s.ctx)
 		case status >= 0:
-			return fmt.Errorf("not typed, because the program that it is meant for has ended: %w",
+			return fmt.Errorf(
+				"not typed, because the program that it is meant for has ended: %w",
 				&Ended{status})
 		case t.asked || !t.atShell():
 			return nil
@@ -345,7 +349,8 @@ func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 		switch {
 		case !ok:
 			return false
-		case s.prompts.ready(rest), t.opening && stepPrompt.MatchString(rest) && !t.atShell():
+		case s.prompts.ready(rest), t.opening &&
+			stepPrompt.MatchString(rest) && !t.atShell():
 			return true
 		}
 		return t.open && trial.Compare(step.Output, s.output+before+rest, step.Vary) == ""
@@ -390,7 +395,8 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 // ~/.bash_history.
 func (s *Session) join(t *terminal) error {
 	t.shells = append(t.shells, t.foreground())
-	line := fmt.Sprintf("PS1='%s' PS2='%s'; unset HISTFILE\n", s.prompts.ps1, s.prompts.ps2)
+	line := fmt.Sprintf("PS1='%s' PS2='%s'; unset HISTFILE\n",
+		s.prompts.ps1, s.prompts.ps2)
 	if _, err := t.file.WriteString(line); err != nil {
 		return err
 	}

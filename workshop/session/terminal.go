@@ -111,14 +111,16 @@ func (t *terminal) settle(ctx context.Context, still time.Duration) {
 
 // wait waits until done holds for what is printed and returns that.
 func (t *terminal) wait(ctx context.Context, limit time.Duration,
-	done func(string) bool) (string, error) {
+	done func(string) bool,
+) (string, error) {
 	return t.waitQuiet(ctx, limit, 0, done)
 }
 
 // waitQuiet is wait, and also ends, without an error, when nothing more comes for some
 // time, unless that is 0.
 func (t *terminal) waitQuiet(ctx context.Context, limit, quiet time.Duration,
-	done func(string) bool) (string, error) {
+	done func(string) bool,
+) (string, error) {
 	timeout := time.After(limit)
 	var pause <-chan time.Time // nil is never
 	for {
@@ -127,7 +129,8 @@ func (t *terminal) waitQuiet(ctx context.Context, limit, quiet time.Duration,
 		}
 		text := t.text()
 		if done(text) {
-			t.settle(ctx, 10*time.Millisecond) // what looks like a prompt may be half a line
+			// what looks like a prompt may be half a line
+			t.settle(ctx, 10*time.Millisecond)
 			if again := t.text(); again == text {
 				return text, nil
 			}

@@ -70,7 +70,7 @@ func systemV() (int, error) {
 func posix() (names []string, err error) {
 	const what = "mqueue to look at it"
 	context, err := unix.Fsopen("mqueue", unix.FSOPEN_CLOEXEC)
-	if err == unix.ENODEV { // a kernel without them
+	if errors.Is(err, unix.ENODEV) { // a kernel without them
 		return nil, nil
 	}
 	if err != nil {

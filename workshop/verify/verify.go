@@ -109,7 +109,7 @@ func look(g *goal, pid int, me advice.Person) (f *facts, err error) {
 		f, pid, err = choose(all, self)
 	}
 	switch {
-	case err == errNone:
+	case errors.Is(err, errNone):
 		return nil, &advice.Error{Err: err, Advice: howToStart(me, g)}
 	case denied(err):
 		return nil, &advice.Error{Err: err, Advice: elevate(me, g, pid)}

@@ -44,16 +44,26 @@ func TestGoals(t *testing.T) {
 func container(change func(*facts)) *facts {
 	f := &facts{
 		PID: 4706, Inside: 1, Command: "bash", Step: &step{4694, "step6-chroot"},
-		Namespaces: map[string]namespace{}, Init: 4706, Others: 1, Root: "/tmp/jail", Proc: procOwn,
+		Namespaces: map[string]namespace{}, Init: 4706, Others: 1,
+		Root: "/tmp/jail", Proc: procOwn,
 		Mounts: &comparison{
-			Count: 3, Own: []mount{{Point: "/proc", Type: "proc"}, {Point: "/mnt", Type: "tmpfs"}},
+			Count: 3, Own: []mount{
+				{Point: "/proc", Type: "proc"},
+				{Point: "/mnt", Type: "tmpfs"},
+			},
 			Shared: []string{},
 		},
 		Hostname: "box", HostName: "host", Links: []link{{"lo", true}},
 		Queues: &queues{SystemV: 1, POSIX: []string{}}, Unknown: map[string]string{},
 	}
-	for i, kind := range []string{"pid", "mnt", "uts", "net", "ipc", "user", "cgroup", "time"} {
-		f.Namespaces[kind] = namespace{4026532280 + uint64(i), slices.Contains([]string{"pid", "mnt", "uts", "net", "ipc"}, kind)}
+	for i, kind := range []string{
+		"pid", "mnt", "uts", "net", "ipc", "user",
+		"cgroup", "time",
+	} {
+		f.Namespaces[kind] = namespace{
+			4026532280 + uint64(i),
+			slices.Contains([]string{"pid", "mnt", "uts", "net", "ipc"}, kind),
+		}
 	}
 	if change != nil {
 		change(f)
@@ -100,53 +110,162 @@ func TestJudge(t *testing.T) {
 		{"all", "6", nil, "✓✓✓", ""},
 
 		{"the host's PID namespace", "1", shares("pid"), "✗✗✗", pid},
-		{"PID 1 of the host's", "1", func(f *facts) { shares("pid")(f); f.Inside = 1; f.Others = 7 }, "✗✗✗", pid},
-		{"not PID 1", "1", func(f *facts) { f.Inside, f.Init = 6, 4700 }, "✓✗✓", "workshop verify 1 4700"},
-		{"not PID 1, which is hidden", "1", func(f *facts) { f.Inside, f.Init = 6, 0 }, "✓✗✓", pid},
+		{
+			"PID 1 of the host's", "1",
+			func(f *facts) { shares("pid")(f); f.Inside = 1; f.Others = 7 }, "✗✗✗", pid,
+		},
+		{
+			"not PID 1", "1", func(f *facts) { f.Inside, f.Init = 6, 4700 }, "✓✗✓",
+			"workshop verify 1 4700",
+		},
+		{"not PID 1, which is hidden", "1", func(f *facts) {
+			f.Inside, f.Init = 6,
+				0
+		}, "✓✗✓", pid},
 		{"alone", "1", func(f *facts) { f.Others = 0 }, "✓✓✗", " sleep 1000 &"},
-		{"perhaps alone", "1", func(f *facts) { f.Others = 0; f.Unknown["others"] = "EACCES" }, "✓✓?", ""},
-		{"not alone, with one that is hidden", "1", func(f *facts) { f.Unknown["others"] = "EACCES" }, "✓✓✓", ""},
-		{"the step itself", "1", func(f *facts) { shares("pid")(f); f.Child = 99 }, "✗✗✗", "workshop verify 1 99"},
+		{
+			"perhaps alone", "1",
+			func(f *facts) { f.Others = 0; f.Unknown["others"] = "EACCES" }, "✓✓?", "",
+		},
+		{
+			"not alone, with one that is hidden", "1",
+			func(f *facts) { f.Unknown["others"] = "EACCES" }, "✓✓✓", "",
+		},
+		{
+			"the step itself", "1", func(f *facts) {
+				shares("pid")(
+					f)
+				f.Child = 99
+			}, "✗✗✗",
+			"workshop verify 1 99",
+		},
 		{"a step that is PID 1", "1", func(f *facts) { f.Child = 99 }, "✓✓✓", ""},
 
 		{"nothing of its own", "2", shares("pid", "mnt"), "✗✗✗✗✗", mnt},
 		{"the host's MNT namespace", "2", shares("mnt"), "✓✗✗✓✗", mnt},
 		{"the host's PID namespace", "2", shares("pid"), "✗✓✓✗✓", mnt},
-		{"the host's proc", "2", func(f *facts) { f.Proc = procHost }, "✓✓✓✗✓", " mount -t proc proc /proc"},
-		{"another proc", "2", func(f *facts) { f.Proc = procOther }, "✓✓✓✗✓", " mount -t proc proc /proc"},
-		{"no proc", "2", func(f *facts) { f.Proc = procNone }, "✓✓✓✗✓", " mount -t proc proc /proc"},
-		{"a hidden proc", "2", func(f *facts) { f.Proc = ""; f.Unknown["proc"] = "EACCES" }, "✓✓✓?✓", ""},
-		{"no other mount", "2", func(f *facts) { f.Mounts.Own = f.Mounts.Own[:1] }, "✓✓✓✓✗", " mount -t tmpfs none /mnt"},
-		{"another proc at another place", "2", func(f *facts) { f.Mounts.Own[1] = mount{Point: "/mnt", Type: "proc"} }, "✓✓✓✓✓", ""},
-		{"a tmpfs over /proc", "2", func(f *facts) { f.Mounts.Own[1] = mount{Point: "/proc", Type: "tmpfs"} }, "✓✓✓✓✓", ""},
-		{"a leak", "2", func(f *facts) { f.Mounts.Shared = []string{"/"} }, "✓✓✗✓✓", " mount --make-rprivate /"},
-		{"a leak, before it is used", "2", func(f *facts) { f.Mounts.Shared, f.Mounts.Own = []string{"/"}, nil }, "✓✓✗✓✗", " mount --make-rprivate /"},
 		{
-			"a leak, and the host's proc", "2", func(f *facts) { f.Mounts.Shared, f.Proc = []string{"/"}, procHost }, "✓✓✗✗✓",
+			"the host's proc", "2", func(f *facts) { f.Proc = procHost }, "✓✓✓✗✓",
+			" mount -t proc proc /proc",
+		},
+		{
+			"another proc", "2", func(f *facts) { f.Proc = procOther }, "✓✓✓✗✓",
+			" mount -t proc proc /proc",
+		},
+		{
+			"no proc", "2", func(f *facts) { f.Proc = procNone }, "✓✓✓✗✓",
+			" mount -t proc proc /proc",
+		},
+		{
+			"a hidden proc", "2",
+			func(f *facts) { f.Proc = ""; f.Unknown["proc"] = "EACCES" }, "✓✓✓?✓", "",
+		},
+		{
+			"no other mount", "2", func(f *facts) { f.Mounts.Own = f.Mounts.Own[:1] },
+			"✓✓✓✓✗", " mount -t tmpfs none /mnt",
+		},
+		{
+			"another proc at another place", "2",
+			func(f *facts) {
+				f.Mounts.Own[1] = mount{
+					Point: "/mnt",
+					Type:  "proc",
+				}
+			}, "✓✓✓✓✓", "",
+		},
+		{
+			"a tmpfs over /proc", "2",
+			func(f *facts) {
+				f.Mounts.Own[1] = mount{
+					Point: "/proc",
+					Type:  "tmpfs",
+				}
+			}, "✓✓✓✓✓", "",
+		},
+		{
+			"a leak", "2", func(f *facts) { f.Mounts.Shared = []string{"/"} }, "✓✓✗✓✓",
 			" mount --make-rprivate /",
 		},
-		{"hidden mounts", "2", func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" }, "✓✓?✓?", ""},
-		{"hidden mounts, and no proc", "2", func(f *facts) { f.Mounts, f.Proc = nil, procNone; f.Unknown["mounts"] = "EACCES" }, "✓✓?✗?", " mount -t proc proc /proc"},
+		{"a leak, before it is used", "2", func(f *facts) {
+			f.Mounts.Shared,
+				f.Mounts.Own = []string{"/"}, nil
+		}, "✓✓✗✓✗", " mount --make-rprivate /"},
+		{
+			"a leak, and the host's proc", "2", func(f *facts) {
+				f.Mounts.Shared,
+					f.Proc = []string{"/"}, procHost
+			}, "✓✓✗✗✓",
+			" mount --make-rprivate /",
+		},
+		{
+			"hidden mounts", "2",
+			func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" },
+			"✓✓?✓?", "",
+		},
+		{"hidden mounts, and no proc", "2", func(f *facts) {
+			f.Mounts, f.Proc = nil,
+				procNone
+			f.Unknown["mounts"] = "EACCES"
+		}, "✓✓?✗?", " mount -t proc proc " +
+			"/proc"},
 
 		{"the host's UTS namespace", "3", shares("uts"), "✗✗", "step3-uts -u box bash"},
-		{"the host's name", "3", func(f *facts) { f.Hostname = f.HostName }, "✓✗", " hostname box"},
+		{
+			"the host's name", "3", func(f *facts) { f.Hostname = f.HostName }, "✓✗",
+			" hostname box",
+		},
 		{"no name", "3", func(f *facts) { f.Hostname = "" }, "✓✓", ""},
-		{"a hidden name", "3", func(f *facts) { f.Hostname = ""; f.Unknown["hostname"] = "EPERM" }, "✓?", ""},
+		{
+			"a hidden name", "3",
+			func(f *facts) { f.Hostname = ""; f.Unknown["hostname"] = "EPERM" }, "✓?", "",
+		},
 
 		{"the host's NET namespace", "4", shares("net"), "✗✗", "step4-net -n bash"},
-		{"lo down", "4", func(f *facts) { f.Links[0].Up = false }, "✓✗", " ip link set lo up"},
-		{"another one up", "4", func(f *facts) { f.Links = []link{{"lo", false}, {"lo2", true}} }, "✓✗", " ip link set lo up"},
-		{"no links", "4", func(f *facts) { f.Links = []link{} }, "✓✗", " ip link set lo up"},
-		{"hidden links", "4", func(f *facts) { f.Links = nil; f.Unknown["links"] = "EPERM" }, "✓?", ""},
+		{
+			"lo down", "4", func(f *facts) { f.Links[0].Up = false }, "✓✗",
+			" ip link set lo up",
+		},
+		{"another one up", "4", func(f *facts) {
+			f.Links = []link{
+				{"lo", false},
+				{"lo2", true},
+			}
+		}, "✓✗", " ip link set lo up"},
+		{
+			"no links", "4", func(f *facts) { f.Links = []link{} }, "✓✗",
+			" ip link set lo up",
+		},
+		{
+			"hidden links", "4",
+			func(f *facts) { f.Links = nil; f.Unknown["links"] = "EPERM" }, "✓?", "",
+		},
 
 		{"the host's IPC namespace", "5", shares("ipc"), "✗✗", "step5-ipc -i yes bash"},
 		{"no queue", "5", func(f *facts) { f.Queues.SystemV = 0 }, "✓✗", " ipcmk -Q"},
-		{"a POSIX queue", "5", func(f *facts) { f.Queues = &queues{0, []string{"/one"}} }, "✓✓", ""},
-		{"hidden POSIX queues", "5", func(f *facts) { f.Queues.SystemV = 0; f.Unknown["queues"] = "EPERM" }, "✓?", ""},
-		{"hidden POSIX queues, one of System V", "5", func(f *facts) { f.Unknown["queues"] = "EPERM" }, "✓✓", ""},
+		{"a POSIX queue", "5", func(f *facts) {
+			f.Queues = &queues{
+				0,
+				[]string{"/one"},
+			}
+		}, "✓✓", ""},
+		{
+			"hidden POSIX queues", "5",
+			func(f *facts) { f.Queues.SystemV = 0; f.Unknown["queues"] = "EPERM" },
+			"✓?", "",
+		},
+		{
+			"hidden POSIX queues, one of System V", "5",
+			func(f *facts) { f.Unknown["queues"] = "EPERM" }, "✓✓", "",
+		},
 
-		{"the host's root directory", "6", func(f *facts) { f.Root, f.HostRoot = "/", true }, "✗✓✓", jail},
-		{"a hidden root directory", "6", func(f *facts) { f.Root = ""; f.Unknown["root"] = "EACCES" }, "?✓✓", ""},
+		{"the host's root directory", "6", func(f *facts) {
+			f.Root, f.HostRoot = "/",
+				true
+		}, "✗✓✓", jail},
+		{
+			"a hidden root directory", "6",
+			func(f *facts) { f.Root = ""; f.Unknown["root"] = "EACCES" }, "?✓✓", "",
+		},
 		{"the host's network", "6", shares("net"), "✓✗✓", jail},
 		{"the host's processes", "6", shares("pid"), "✓✗✗", jail},
 		{"no proc", "6", func(f *facts) { f.Proc = procNone }, "✓✓✗", jail},
@@ -155,16 +274,16 @@ func TestJudge(t *testing.T) {
 			g, err := find(test.goal)
 			require.NoError(t, err)
 			v := g.judge(container(test.change))
-			got := ""
+			var got strings.Builder
 			for _, c := range v.Checks {
-				got += marks[c.Result]
+				got.WriteString(marks[c.Result])
 			}
-			assert.Equal(t, test.checks, got)
+			assert.Equal(t, test.checks, got.String())
 			want := met
-			if strings.Contains(got, "?") {
+			if strings.Contains(got.String(), "?") {
 				want = unknown
 			}
-			if strings.Contains(got, "✗") {
+			if strings.Contains(got.String(), "✗") {
 				want = unmet
 			}
 			assert.Equal(t, want, v.Result)
@@ -187,15 +306,19 @@ bad line
 
 // The host receives from a group that it is a slave of.
 func TestCompareSlave(t *testing.T) {
-	inside, host := "27 1 254:0 / / rw shared:1 - ext4 x rw\n", "27 1 254:0 / / rw master:1 - ext4 x rw\n"
-	assert.Equal(t, []string{"/"}, compare(linux.ParseMounts(inside), linux.ParseMounts(host), "/").Shared)
-	assert.Empty(t, compare(linux.ParseMounts(host), linux.ParseMounts(inside), "/").Shared)
+	inside, host := "27 1 254:0 / / rw shared:1 - ext4 x rw\n", "27 1 254:0 / / rw "+
+		"master:1 - ext4 x rw\n"
+	assert.Equal(t, []string{"/"}, compare(linux.ParseMounts(inside),
+		linux.ParseMounts(host), "/").Shared)
+	assert.Empty(t, compare(linux.ParseMounts(host),
+		linux.ParseMounts(inside), "/").Shared)
 }
 
 func TestCompare(t *testing.T) {
 	host := linux.ParseMounts(hostMounts)
 	require.Len(t, host, 4)
-	private := strings.NewReplacer(" shared:5", "", " shared:1", "", " shared:9", "").Replace(hostMounts)
+	private := strings.NewReplacer(" shared:5", "", " shared:1", "", " shared:9",
+		"").Replace(hostMounts)
 	for name, test := range map[string]struct {
 		mounts, root string
 		own          []string
@@ -203,16 +326,39 @@ func TestCompare(t *testing.T) {
 	}{
 		"a copy":        {private, "/", nil, nil},
 		"a shared copy": {hostMounts, "/", nil, []string{"/proc", "/", "/data"}},
-		"its own groups": {strings.NewReplacer("shared:5", "shared:15", "shared:1 ", "shared:11 ", "shared:9", "shared:19").
+		"its own groups": {strings.NewReplacer("shared:5", "shared:15", "shared:1 ",
+			"shared:11 ", "shared:9", "shared:19").
 			Replace(hostMounts), "/", nil, nil},
-		"slaves":      {strings.ReplaceAll(hostMounts, "shared:", "master:"), "/", nil, nil},
-		"a new proc":  {private + "99 22 0:50 / /proc rw - proc proc rw\n", "/", []string{"/proc"}, nil},
-		"a bind":      {private + "99 27 254:0 /etc /mnt rw - ext4 /dev/vda rw\n", "/", []string{"/mnt"}, nil},
-		"twice":       {private + "99 27 0:27 / /my\\040disk rw - tmpfs none rw\n", "/", []string{"/my disk"}, nil},
-		"two fields":  {"99 27 0:50 / /mnt rw shared:9 propagate_from:3 - tmpfs none rw\n", "/", []string{"/mnt"}, []string{"/mnt"}},
-		"a jail":      {"99 27 0:51 / /proc rw - proc proc rw\n", "/jail", []string{"/proc"}, nil},
-		"a jail's":    {"31 27 254:0 /srv / rw - ext4 /dev/vda rw\n", "/data", nil, nil},
-		"below it":    {"31 27 0:27 / /disk rw - tmpfs none rw\n", "/my", []string{"/disk"}, nil},
+		"slaves": {strings.ReplaceAll(hostMounts, "shared:",
+			"master:"), "/", nil, nil},
+		"a new proc": {
+			private + "99 22 0:50 / /proc rw - proc proc rw\n", "/",
+			[]string{"/proc"},
+			nil,
+		},
+		"a bind": {
+			private + "99 27 254:0 /etc /mnt rw - ext4 /dev/vda rw\n", "/",
+			[]string{"/mnt"},
+			nil,
+		},
+		"twice": {
+			private + "99 27 0:27 / /my\\040disk rw - tmpfs none rw\n", "/",
+			[]string{"/my disk"},
+			nil,
+		},
+		"two fields": {"99 27 0:50 / /mnt rw shared:9 propagate_from:3 - tmpfs none " +
+			"rw\n", "/", []string{"/mnt"}, []string{"/mnt"}},
+		"a jail": {
+			"99 27 0:51 / /proc rw - proc proc rw\n", "/jail",
+			[]string{"/proc"},
+			nil,
+		},
+		"a jail's": {"31 27 254:0 /srv / rw - ext4 /dev/vda rw\n", "/data", nil, nil},
+		"below it": {
+			"31 27 0:27 / /disk rw - tmpfs none rw\n", "/my",
+			[]string{"/disk"},
+			nil,
+		},
 		"nothing":     {"", "/", nil, nil},
 		"without any": {"31 27 0:27 / /disk rw -\n", "/", nil, nil},
 	} {
@@ -229,7 +375,10 @@ func TestCompare(t *testing.T) {
 
 // What a person has to type depends on who that is, and on how the process was started.
 func TestLine(t *testing.T) {
-	step, inside, again := command{"step1-pid", "-p bash"}, command{"", "hostname box"}, command{"workshop", "verify 1 42"}
+	step, inside, again := command{"step1-pid", "-p bash"}, command{
+		"",
+		"hostname box",
+	}, command{"workshop", "verify 1 42"}
 	mine, users := &facts{}, &facts{userns: true}
 	root, plain := advice.Person{Root: true}, advice.Person{Called: "bin/"}
 	for _, test := range []struct {
@@ -247,10 +396,13 @@ func TestLine(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, line(test.person, test.typed, test.facts))
 	}
-	assert.Equal(t, "start one in another terminal: step1-pid -p bash", howToStart(root, &goals[0]))
-	assert.Contains(t, howToStart(advice.Person{Root: true, PIDNS: true}, &goals[0]), "\nor ask outside: ")
+	assert.Equal(t, "start one in another terminal: step1-pid -p bash",
+		howToStart(root, &goals[0]))
+	assert.Contains(t, howToStart(advice.Person{Root: true, PIDNS: true}, &goals[0]),
+		"\nor ask outside: ")
 	assert.Equal(t, "be root: sudo bin/workshop verify 2 7", elevate(plain, &goals[1], 7))
-	assert.Contains(t, elevate(advice.Person{Root: true, UserNS: true}, &goals[1], 7), "ask outside")
+	assert.Contains(t, elevate(advice.Person{Root: true, UserNS: true}, &goals[1],
+		7), "ask outside")
 	assert.Empty(t, elevate(root, &goals[1], 7))
 }
 
@@ -258,9 +410,14 @@ func TestText(t *testing.T) {
 	f := container(func(f *facts) {
 		f.Links = []link{{"lo", false}, {"ve\x1bth", true}}
 		f.Mounts.Shared = []string{"/", "/sys", "/dev", "/run", "/tmp", "/home"}
-		f.Queues, f.Unknown["queues"] = &queues{SystemV: 2}, "mount mqueue: operation not permitted"
+		f.Queues, f.Unknown["queues"] = &queues{
+			SystemV: 2,
+		}, "mount mqueue: operation not permitted"
 	})
-	r := report{goal: &goals[3], facts: f, verdict: goals[3].judge(f), me: advice.Person{}, asked: true}
+	r := report{
+		goal: &goals[3], facts: f, verdict: goals[3].judge(f),
+		me: advice.Person{}, asked: true,
+	}
 	assert.Equal(t, `process 4706, bash, started by step6-chroot (4694)
   own:      pid:[4026532280] mnt:[4026532281] uts:[4026532282] net:[4026532283]
             ipc:[4026532284]
@@ -308,7 +465,8 @@ NET: not yet
     shows it.
   type inside: ip link set lo up
 `), narrow)
-	for line := range strings.Lines(strings.TrimSuffix(narrow, "  type inside: ip link set lo up\n")) {
+	for line := range strings.Lines(strings.TrimSuffix(narrow,
+		"  type inside: ip link set lo up\n")) {
 		assert.LessOrEqual(t, runewidth.StringWidth(line), 20)
 	}
 
@@ -323,16 +481,24 @@ NET: not yet
 	hidden := container(func(f *facts) {
 		f.Hostname, f.HostName, f.Links, f.Queues = "", "", nil, nil
 		f.Mounts, f.Proc, f.Root = nil, "", ""
-		for _, fact := range []string{"hostname", "links", "queues", "mounts", "proc", "root", "others"} {
+		for _, fact := range []string{
+			"hostname", "links", "queues", "mounts", "proc",
+			"root", "others",
+		} {
 			f.Unknown[fact] = fact + " denied"
 		}
 		f.Others = 0
 	})
-	r = report{goal: &goals[2], facts: hidden, verdict: goals[2].judge(hidden), me: advice.Person{Called: "bin/"}}
+	r = report{
+		goal: &goals[2], facts: hidden, verdict: goals[2].judge(hidden),
+		me: advice.Person{Called: "bin/"},
+	}
 	text := r.text(80)
 	for _, line := range []string{
-		"inside:   PID 1, others denied", "root:     root denied", "/proc:    proc denied",
-		"mounts:   mounts denied", "hostname: hostname denied", "links:    links denied", "queues:   queues denied",
+		"inside:   PID 1, others denied", "root:     root denied", "/proc:    proc " +
+			"denied",
+		"mounts:   mounts denied", "hostname: hostname denied", "links:    links " +
+			"denied", "queues:   queues denied",
 	} {
 		assert.Contains(t, text, "  "+line+"\n")
 	}
@@ -347,7 +513,10 @@ goal of chapter 3, UTS: can't be told
 func TestQueues(t *testing.T) {
 	for want, q := range map[string]*queues{
 		"": nil, "none": {}, "2 of System V": {SystemV: 2},
-		"POSIX /a /b": {POSIX: []string{"/a", "/b"}}, "1 of System V, POSIX /a": {1, []string{"/a"}},
+		"POSIX /a /b": {POSIX: []string{"/a", "/b"}}, "1 of System V, POSIX /a": {
+			1,
+			[]string{"/a"},
+		},
 	} {
 		assert.Equal(t, want, q.String())
 	}
@@ -362,9 +531,20 @@ func TestGather(t *testing.T) {
 		change func(*linux.Process)
 		want   error
 	}{
-		"ended, and the PID is another's": {func(p *linux.Process) { p.Start-- }, errMeanwhile},
-		"a zombie":                        {func(p *linux.Process) { p.Zombie = true }, procs.ErrEnded},
-		"of the kernel":                   {func(p *linux.Process) { p.Kernel = true }, errKernel},
+		"ended, and the PID is another's": {func(
+			p *linux.Process,
+		) {
+			p.Start--
+		}, errMeanwhile},
+		"a zombie": {
+			func(p *linux.Process) { p.Zombie = true },
+			procs.ErrEnded,
+		},
+		"of the kernel": {func(
+			p *linux.Process,
+		) {
+			p.Kernel = true
+		}, errKernel},
 	} {
 		changed := p
 		test.change(&changed)

@@ -41,8 +41,10 @@ func (l *lab) compare(t *tree, jail bool) (string, error) {
 		}
 		got := find(c)
 		least := func() []string { return baseline(t, program, view) }
-		if why := want.differ(got, !t.hasFilters(), got.varies(t, l.cpu), least); why != "" {
-			why = fmt.Sprintf("%s: %s\nloader:\n%sldso:\n%s", program.path, why, want, got)
+		if why := want.differ(got, !t.hasFilters(), got.varies(t, l.cpu),
+			least); why != "" {
+			why = fmt.Sprintf("%s: %s\nloader:\n%sldso:\n%s",
+				program.path, why, want, got)
 			return why, nil
 		}
 		l.seen.addFeatures(trial{t, program, c, want})
@@ -74,7 +76,8 @@ func (l *lab) compareJail(t *tree, program *node, want, got answer) (string, err
 	}
 	r, err := l.runIn(jail, t, program)
 	if err == nil && r.out != want.out {
-		return fmt.Sprintf("%s: not the same in a jail\ntree:\n%sjail:\n%s%s", program.path,
+		return fmt.Sprintf(
+			"%s: not the same in a jail\ntree:\n%sjail:\n%s%s", program.path,
 			want.out, r.out, r.errors), nil
 	}
 	l.seen.add("run in a jail")
@@ -166,8 +169,10 @@ func (t *tree) hasFilters() bool {
 
 // differ tells in what the answer of ldso differs from that of the dynamic linker, or
 // returns "".
-func (want answer) differ(got answer, ordered, varies bool, baseline func() []string) string {
-	want, got = comparable(want, got)
+func (a answer) differ(got answer, ordered, varies bool,
+	baseline func() []string,
+) string {
+	want, got := comparable(a, got)
 	switch {
 	case want.fatal != "" && got.fatal == "" && !slices.Contains(got.missing, want.fatal):
 		return "only the dynamic linker gives up"
@@ -198,7 +203,8 @@ func (want answer) differ(got answer, ordered, varies bool, baseline func() []st
 }
 
 func subset(part, of []string) bool {
-	return !slices.ContainsFunc(part, func(s string) bool { return !slices.Contains(of, s) })
+	return !slices.ContainsFunc(part,
+		func(s string) bool { return !slices.Contains(of, s) })
 }
 
 // comparable returns the answers without what they can't have in common: the missing

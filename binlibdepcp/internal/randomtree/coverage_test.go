@@ -46,9 +46,15 @@ var features = []struct {
 	{"a program for i386", func(t trial) bool { return t.program.value == "i386" }},
 	{"a program of musl's", func(t trial) bool { return t.program.value == "musl" }},
 	{"two ABIs", twoABIs},
-	{"another PT_INTERP", func(t trial) bool { return has(t.program.attributes, "INTERP") }},
+	{
+		"another PT_INTERP",
+		func(t trial) bool { return has(t.program.attributes, "INTERP") },
+	},
 	{"a start elsewhere", func(t trial) bool { return t.tree.start() != "/" }},
-	{"all found", func(t trial) bool { return t.want.missing == nil && t.want.fatal == "" }},
+	{"all found", func(t trial) bool {
+		return t.want.missing == nil &&
+			t.want.fatal == ""
+	}},
 	{"something missing", func(t trial) bool { return t.want.missing != nil }},
 	{"a fatal error", func(t trial) bool { return t.want.fatal != "" }},
 
@@ -67,7 +73,10 @@ var features = []struct {
 	{"$LIB", token("LIB")},
 	{"$PLATFORM", token("PLATFORM")},
 
-	{"a link to the program", func(t trial) bool { return t.closure.Program.Links != nil }},
+	{
+		"a link to the program",
+		func(t trial) bool { return t.closure.Program.Links != nil },
+	},
 	{"a link to a library", object(isLink)},
 	{"a link to a directory", object(byLink)},
 	{"link/..", object(byLinkAndBack)},
@@ -103,7 +112,8 @@ func inTheWay(n *node) bool {
 
 func anotherClass(t trial) bool {
 	return t.tree.any(func(n *node) bool {
-		return n.kind == "library" && findABI(n.value).flag != findABI(t.program.value).flag
+		return n.kind == "library" &&
+			findABI(n.value).flag != findABI(t.program.value).flag
 	})
 }
 
@@ -122,7 +132,10 @@ func isNamed(o *ldso.Object) bool   { return o.Soname != "" && o.Soname != base(
 func isVariant(o *ldso.Object) bool { return strings.Contains(o.Name, "/glibc-hwcaps/") }
 func hasBoth(o *ldso.Object) bool   { return o.Rpath != "" && o.HasRunpath }
 
-func byLinkAndBack(o *ldso.Object) bool { return byLink(o) && strings.Contains(o.Name, "/..") }
+func byLinkAndBack(o *ldso.Object) bool {
+	return byLink(o) &&
+		strings.Contains(o.Name, "/..")
+}
 
 func inherits(o *ldso.Object) bool {
 	return strings.HasPrefix(o.Rule, "RPATH of ") && o.Rule != "RPATH of "+o.Loader.Name
@@ -145,7 +158,8 @@ func token(name string) func(trial) bool {
 	return func(t trial) bool {
 		return slices.ContainsFunc(t.closure.Objects, func(o *ldso.Object) bool {
 			paths := o.Rpath + o.Runpath
-			return strings.Contains(paths, "$"+name) || strings.Contains(paths, "${"+name+"}")
+			return strings.Contains(paths, "$"+name) ||
+				strings.Contains(paths, "${"+name+"}")
 		})
 	}
 }

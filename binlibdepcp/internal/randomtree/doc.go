@@ -14,8 +14,8 @@
 //	/opt/link link ../srv/d
 //
 // START is the directory that the programs are started in, LIBRARY_PATH is
-// LD_LIBRARY_PATH, and each CONF is a directory of ld.so.conf. The tree has an ld.so.cache
-// if there is a CONF. A file that is GONE is removed after ldconfig has run.
+// LD_LIBRARY_PATH, and each CONF is a directory of ld.so.conf. The tree has an
+// ld.so.cache if there is a CONF. A file that is GONE is removed after ldconfig has run.
 //
 // # The comparison
 //

@@ -79,7 +79,8 @@ func (g *generator) add(path, kind, value string, attributes ...attribute) {
 // makeDirs decides on the directories, and on the links to them.
 func (g *generator) makeDirs() {
 	system := choose(g, g.programs...).system
-	g.dirs = someOf(g, 2+g.IntN(3), "/a", "/srv/d", "/opt/lib", "/srv/lib", "/bin", "/srv",
+	g.dirs = someOf(g, 2+g.IntN(3), "/a", "/srv/d", "/opt/lib",
+		"/srv/lib", "/bin", "/srv",
 		"/opt/v-x86_64", "/a/v-i686")
 	g.dirs = append(g.dirs, choose(g, system...), choose(g, system...))
 	if g.chance(25) { // as most distributions have it: /lib is a link
@@ -92,7 +93,8 @@ func (g *generator) makeDirs() {
 	}
 	for _, name := range []string{"/l", "/opt/link", "/a/l", "/srv/up"} {
 		if g.chance(30) {
-			target := choose(g, choose(g, g.dirs...), "../srv/d", "..", "srv", ".", "/opt/none")
+			target := choose(g, choose(g, g.dirs...), "../srv/d", "..", "srv",
+				".", "/opt/none")
 			g.add(name, "link", target)
 			g.links = append(g.links, name)
 		}
@@ -168,7 +170,8 @@ func (g *generator) damage() string {
 func (g *generator) makeProgram(name string, a abi) {
 	attributes := append(g.needs(1+g.IntN(3)), g.paths()...)
 	if a.libc != "" && g.chance(75) {
-		attributes = slices.Insert(attributes, g.IntN(2), attribute{"NEEDED", "libc.so.6"})
+		attributes = slices.Insert(attributes, g.IntN(2),
+			attribute{"NEEDED", "libc.so.6"})
 	}
 	if g.chance(5) { // musl finds /etc beside the directory of its dynamic linker
 		interp := "/opt/lib/" + path.Base(a.interp)
@@ -190,11 +193,12 @@ func (g *generator) needs(n int) (attributes []attribute) {
 		attributes = append(attributes, attribute{"NEEDED", g.need()})
 	}
 	if !g.filters && g.chance(30) {
-		names := g.need()
+		var names strings.Builder
+		names.WriteString(g.need())
 		for range g.IntN(3) {
-			names += "|" + g.need()
+			names.WriteString("|" + g.need())
 		}
-		attributes = append(attributes, attribute{"DLOPEN", names})
+		attributes = append(attributes, attribute{"DLOPEN", names.String()})
 	}
 	return attributes
 }
@@ -237,11 +241,12 @@ func (g *generator) paths() (attributes []attribute) {
 }
 
 func (g *generator) searchPath(separators string) string {
-	list := g.searchDir()
+	var list strings.Builder
+	list.WriteString(g.searchDir())
 	for range g.IntN(3) {
-		list += string(separators[g.IntN(len(separators))]) + g.searchDir()
+		list.WriteString(string(separators[g.IntN(len(separators))]) + g.searchDir())
 	}
-	return list
+	return list.String()
 }
 
 // searchDir returns a directory as in an RPATH: as a rule one that is there.
@@ -257,7 +262,8 @@ func (g *generator) searchDir() string {
 		return dir
 	}
 	up := "$ORIGIN" + strings.Repeat("/..", g.IntN(4))
-	return choose(g, "", ".", dir+"/", "/"+dir, dir+"//.", path.Dir(dir), dir[1:], "./"+dir[1:],
+	return choose(g, "", ".", dir+"/", "/"+dir, dir+"//.", path.Dir(dir),
+		dir[1:], "./"+dir[1:],
 		"$ORIGIN", "${ORIGIN}", "$ORIGINx", "$NONE"+dir, up+dir, up+"/"+path.Base(dir),
 		"/$LIB", "/usr/$LIB", "/${LIB}x", "/opt/v-$PLATFORM", "/a/v-${PLATFORM}",
 		"/none", "/"+dir+"/none", "/bin/app1", dir+"/liba.so")
@@ -269,7 +275,8 @@ func (g *generator) makeOther() {
 	file := choose(g, g.files...)
 	switch g.IntN(12) {
 	case 0, 1, 2, 3:
-		g.add(name, "link", choose(g, file, path.Base(file), ".."+file, "../.."+file, "none",
+		g.add(name, "link", choose(g, file, path.Base(file), ".."+file,
+			"../.."+file, "none",
 			path.Base(name)))
 	case 4, 5, 6, 7:
 		g.add(name, "same", file)

@@ -73,7 +73,8 @@ func (l *lab) furnish() (err error) {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(l.dir, "store", name), b, 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(l.dir, "store", name), b,
+			0o755); err != nil {
 			return err
 		}
 	}
@@ -224,7 +225,8 @@ func (l *lab) copy(t *tree, program *node) (jail, note string, status int, err e
 	if err := os.RemoveAll(jail); err != nil {
 		return "", "", 0, err
 	}
-	cmd := exec.Command(steptest.Bin("binlibdepcp"), "-q", "--with", "dlopen", "--root", l.dir,
+	cmd := exec.Command(steptest.Bin("binlibdepcp"), "-q", "--with", "dlopen",
+		"--root", l.dir,
 		"--library-path", value(t.attributes, "LIBRARY_PATH"), program.path, jail)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

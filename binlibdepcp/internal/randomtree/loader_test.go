@@ -28,7 +28,8 @@ type answer struct {
 // ask runs a program of the tree, and returns what its dynamic linker has loaded.
 func (l *lab) ask(t *tree, program *node) (answer, error) {
 	r, err := l.runIn(l.dir, t, program)
-	if err != nil || r.status < 0 { // two libraries that are filters of each other: no end
+	// two libraries that are filters of each other: no end
+	if err != nil || r.status < 0 {
 		return answer{crashed: r.status < 0}, err
 	}
 	if r.status == 0 {
@@ -46,7 +47,7 @@ func fromLists(t *tree, program *node, out string) answer {
 	a := answer{out: out}
 	first, rest, _ := strings.Cut(out, "--\n")
 	second, _, _ := strings.Cut(rest, "--\n")
-	for _, name := range strings.Split(first, "\n") {
+	for name := range strings.SplitSeq(first, "\n") {
 		a.add(t, program, name)
 	}
 	if second == "" {
@@ -55,7 +56,7 @@ func fromLists(t *tree, program *node, out string) answer {
 	}
 	start := a.loaded
 	a.loaded = nil
-	for _, name := range strings.Split(second, "\n") {
+	for name := range strings.SplitSeq(second, "\n") {
 		a.add(t, program, name)
 	}
 	for _, name := range a.loaded {
@@ -87,7 +88,8 @@ func (a answer) String() string {
 // add adds a path that the dynamic linker has named. A relative one starts from the
 // directory that the program was started in.
 func (a *answer) add(t *tree, program *node, name string) {
-	if name == "" || name == program.interp() || strings.HasPrefix(name, "linux-vdso.so.") ||
+	if name == "" || name == program.interp() ||
+		strings.HasPrefix(name, "linux-vdso.so.") ||
 		strings.HasPrefix(name, "linux-gate.so.") {
 		return
 	}
@@ -113,7 +115,8 @@ func plain(name string) string {
 var (
 	traceLine  = regexp.MustCompile(`^\t(?:(.*) => )?(.*?)(?: \(0x[0-9a-f]+\))?$`)
 	fatalError = regexp.MustCompile(`error while loading shared libraries: (.*?): `)
-	muslError  = regexp.MustCompile(`(?m)^Error loading shared library (.*?): .*\(needed by `)
+	muslError  = regexp.MustCompile(
+		`(?m)^Error loading shared library (.*?): .*\(needed by `)
 )
 
 // fromTrace reads what glibc's dynamic linker prints with LD_TRACE_LOADED_OBJECTS.
@@ -129,10 +132,9 @@ func fromTrace(t *tree, program *node, r result) (a answer) {
 	a.traced = true
 	for line := range strings.Lines(r.out) {
 		part := traceLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
-		switch {
-		case part[2] == "not found":
+		if part[2] == "not found" {
 			a.missing = append(a.missing, plain(part[1]))
-		default:
+		} else {
 			a.add(t, program, part[2])
 		}
 	}

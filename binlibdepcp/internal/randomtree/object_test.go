@@ -24,12 +24,22 @@ type abi struct {
 }
 
 var abis = []abi{
-	{"x86-64", "-m64", "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
-		[]string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"}},
-	{"i386", "-m32", "/lib/ld-linux.so.2", "/lib32/libc.so.6",
-		[]string{"/lib32", "/usr/lib32", "/lib", "/usr/lib"}},
-	{"musl", "-m64", "/lib/ld-musl-x86_64.so.1", "",
-		[]string{"/lib", "/usr/local/lib", "/usr/lib"}},
+	{
+		"x86-64", "-m64", "/lib64/ld-linux-x86-64.so.2",
+		"/lib/x86_64-linux-gnu/libc.so.6",
+		[]string{
+			"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+			"/lib", "/usr/lib",
+		},
+	},
+	{
+		"i386", "-m32", "/lib/ld-linux.so.2", "/lib32/libc.so.6",
+		[]string{"/lib32", "/usr/lib32", "/lib", "/usr/lib"},
+	},
+	{
+		"musl", "-m64", "/lib/ld-musl-x86_64.so.1", "",
+		[]string{"/lib", "/usr/local/lib", "/usr/lib"},
+	},
 }
 
 func findABI(name string) abi {
@@ -63,12 +73,14 @@ func makeTemplates(dir string) (map[string]*template, error) {
 	all := map[string]*template{}
 	for _, flag := range []string{"-m64", "-m32"} {
 		for _, kind := range []string{"program", "library"} {
-			args := []string{flag, "-O1", "-fPIC", "-fno-stack-protector", "-nostdlib",
+			args := []string{
+				flag, "-O1", "-fPIC", "-fno-stack-protector", "-nostdlib",
 				"-fcf-protection=none", "-fno-asynchronous-unwind-tables",
 				"-o", filepath.Join(dir, kind+flag), "testdata/" + kind + ".c",
 				"-Wl,--spare-dynamic-tags=64,--enable-new-dtags,--hash-style=both",
 				"-Wl,-z,norelro,-z,noseparate-code,-z,max-page-size=4096,--build-id=none",
-				"-Wl,-rpath," + strings.Repeat("X", roomStrings)}
+				"-Wl,-rpath," + strings.Repeat("X", roomStrings),
+			}
 			if kind == "program" {
 				interp := "/" + strings.Repeat("Y", roomInterp)
 				args = append(args, "-pie", "-Wl,-z,now,--dynamic-linker="+interp)
@@ -76,14 +88,14 @@ func makeTemplates(dir string) (map[string]*template, error) {
 				args = append(args, "-shared", "-Wl,-e,entry")
 			}
 			if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-				return nil, fmt.Errorf("gcc %s: %v\n%s", flag, err, out)
+				return nil, fmt.Errorf("gcc %s: %w\n%s", flag, err, out)
 			}
 			b, err := os.ReadFile(filepath.Join(dir, kind+flag))
 			if err != nil {
 				return nil, err
 			}
 			if all[kind+flag], err = newTemplate(b); err != nil {
-				return nil, fmt.Errorf("%s: %v", kind+flag, err)
+				return nil, fmt.Errorf("%s: %w", kind+flag, err)
 			}
 		}
 	}
@@ -95,7 +107,8 @@ func newTemplate(b []byte) (*template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &template{bytes: b, file: f,
+	t := &template{
+		bytes: b, file: f,
 		strings: bytes.Index(b, bytes.Repeat([]byte("X"), roomStrings)),
 		interp:  bytes.Index(b, bytes.Repeat([]byte("Y"), roomInterp)) - 1,
 		opens:   bytes.Index(b, []byte("OPENS")),
@@ -108,7 +121,7 @@ func newTemplate(b []byte) (*template, error) {
 	}
 	table, err := f.DynValue(elf.DT_STRTAB)
 	if err != nil || t.strings < 0 || t.opens < 0 || t.notes < 4 || t.dynamic == nil {
-		return nil, fmt.Errorf("not as expected: %v", err)
+		return nil, fmt.Errorf("not as expected: %w", err)
 	}
 	t.stringsIndex = uint64(t.strings) - table[0] // addresses are offsets there
 	return t, nil
@@ -223,8 +236,10 @@ func (t *template) setOpens(b []byte, groups []string) {
 }
 
 // damages are what may be wrong with an ELF file.
-var damages = []string{"empty", "short", "magic", "version", "order", "osabi", "gnu",
-	"abiversion", "pad", "phentsize", "machine", "relocatable", "executable"}
+var damages = []string{
+	"empty", "short", "magic", "version", "order", "osabi", "gnu",
+	"abiversion", "pad", "phentsize", "machine", "relocatable", "executable",
+}
 
 func damage(b []byte, what string) []byte {
 	is64 := elf.Class(b[elf.EI_CLASS]) == elf.ELFCLASS64

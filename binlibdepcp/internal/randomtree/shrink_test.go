@@ -20,7 +20,8 @@ func shrink(t *tree, differs func(*tree) bool) *tree {
 	}
 }
 
-// smallerTrees returns the trees with one thing less: a file, an attribute, a part of one.
+// smallerTrees returns the trees with one thing less: a file, an attribute, a part of
+// one.
 func smallerTrees(t *tree) (all []*tree) {
 	change := func(f func(*tree)) {
 		c := t.clone()

@@ -23,8 +23,8 @@ type node struct {
 }
 
 // An attribute is an entry of a dynamic section, under its name in elf.h without DT_, or
-// one of these: INTERP, DLOPEN a|b for a note, HEADER for what is wrong in the ELF header,
-// GONE.
+// one of these: INTERP, DLOPEN a|b for a note, HEADER for what is wrong in the ELF
+// header, GONE.
 type attribute struct{ key, value string }
 
 // values returns the values of a key, in their order.
@@ -45,7 +45,11 @@ func value(attributes []attribute, key string) string {
 	return ""
 }
 
-func has(attributes []attribute, key string) bool { return values(attributes, key) != nil }
+func has(attributes []attribute,
+	key string,
+) bool {
+	return values(attributes, key) != nil
+}
 
 // start returns the directory that programs are started in.
 func (t *tree) start() string {
@@ -55,8 +59,8 @@ func (t *tree) start() string {
 	return "/"
 }
 
-// programs returns the programs that are to be started: those of /bin, or what a link there
-// leads to, by the name there.
+// programs returns the programs that are to be started: those of /bin, or what a link
+// there leads to, by the name there.
 func (t *tree) programs() (all []*node) {
 	for _, n := range t.nodes {
 		number, ok := strings.CutPrefix(n.path, "/bin/app")

@@ -15,7 +15,10 @@ import (
 )
 
 func main() {
-	app := &cli.App{Name: "workshop", UsageText: "command", Commands: []*cli.Command{doctor.Command()}}
+	app := &cli.App{
+		Name: "workshop", UsageText: "command",
+		Commands: []*cli.Command{doctor.Command()},
+	}
 	cmdline.Configure(app)
 	err := cmdline.Run(app, os.Args)
 	var usage *cmdline.UsageError
