@@ -2,7 +2,6 @@ package cmdline
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -28,7 +27,7 @@ func (o *Output) Write(p []byte) (int, error) {
 			err = failed.Err
 		}
 		// It hides the errno: a hint on a full disk would be about another file.
-		o.err = fmt.Errorf("write standard output: %w", err)
+		o.err = errors.New("write standard output: " + err.Error())
 	}
 	return n, o.err
 }
