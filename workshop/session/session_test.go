@@ -108,7 +108,7 @@ func TestSession(t *testing.T) {
 			"echo meanwhile\n'''\n'''text output\nmeanwhile\n'''\n\n" +
 			"'''text input inside\none\n'''\n'''text output\none\n'''\n\n'''text key " +
 			"inside\nCtrl-D\n'''\n", ""},
-		{"keys", "'''sh inside\necho ready; sleep 86400\n'''\n'''text output\nready\n" +
+		{"keys", "'''sh inside\necho ready >note; tail -f note\n'''\n'''text output\nready\n" +
 			"'''\n\n'''text key inside\nCtrl-C\n'''\n'''text output\n\n'''\n\n" +
 			"'''sh inside\necho $?\n'''\n'''text output\n130\n'''\n", ""},
 		{"killed from the other terminal", "'''sh inside running\nbash -c 'echo $$ " +
