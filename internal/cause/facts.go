@@ -27,7 +27,7 @@ type Facts struct {
 	AppArmor  bool     // kernel.apparmor_restrict_unprivileged_userns is 1
 	NoClone   bool     // kernel.unprivileged_userns_clone is 0
 	Seccomp   bool     // a seccomp filter is installed
-	Container string   // one of Containers, or "" for none that is known
+	Container string   // as container returns it, or "" for none that is known
 	Unit      string   // the systemd unit, if Container is "service"
 	WSL       string   // the name of the distribution under WSL 1, or ""
 	Emulator  string   // the program that emulates this processor, or ""
@@ -44,7 +44,10 @@ type Facts struct {
 // A Root is a root directory to read the facts from. A process in a jail keeps the one
 // that it had before chroot(2): the jail may have no /proc, and tells nothing about the
 // machine.
-type Root struct{ fd int }
+type Root struct {
+	fd     int
+	mounts string // the mountinfo, which after chroot(2) lists the jail's mounts only
+}
 
 // KeepRoot returns the root directory of this process. No command gets it: the
 // descriptor is closed by execve(2).
@@ -53,8 +56,10 @@ func KeepRoot() Root {
 	if err != nil {
 		return Root{}
 	}
-	return Root{fd}
+	return Root{fd: fd, mounts: Root{}.Read(mountinfo)}
 }
+
+const mountinfo = "/proc/self/mountinfo"
 
 // Gather collects the facts. The arguments are the command line of this program and the
 // directory of --chroot. The zero Root is the present root directory.
@@ -88,8 +93,8 @@ func gather(args []string, jail string, m machine) *Facts {
 	for _, k := range linux.Kinds {
 		f.Limits[k.File] = words(read("/proc/sys/user/max_" + k.File + "_namespaces"))
 	}
-	if mountinfo := read("/proc/self/mountinfo"); mountinfo != "" {
-		f.InChroot, f.Masked = mounts(mountinfo)
+	if text := read(mountinfo); text != "" {
+		f.InChroot, f.Masked = mounts(text)
 	}
 	f.PIDs = pids(read("/proc/self/cgroup"), read)
 	var limit unix.Rlimit
@@ -124,10 +129,11 @@ func (f *Facts) fill(program string) string {
 // the file into the runtime's poller, which ends the program where there are too few
 // descriptors for that.
 func (r Root) Read(file string) string {
-	fd, err := unix.Open(file, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if r.fd > 0 {
-		fd, err = unix.Openat(r.fd, file[1:], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if file == mountinfo && r.mounts != "" {
+		return r.mounts
 	}
+	// A jail or a container may have anything under the name: no open(2) of a FIFO waits.
+	fd, err := r.open(file, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return ""
 	}
@@ -148,10 +154,28 @@ func (r Root) Read(file string) string {
 }
 
 func (r Root) exists(file string) bool {
-	if r.fd > 0 {
-		return unix.Faccessat(r.fd, file[1:], unix.F_OK, 0) == nil
+	fd, err := r.open(file, unix.O_PATH)
+	if err != nil {
+		return false
 	}
-	return unix.Access(file, unix.F_OK) == nil
+	unix.Close(fd)
+	return true
+}
+
+// open opens a file below the root directory that was kept, which absolute links mean
+// too (openat2(2)). A seccomp filter may refuse openat2.
+func (r Root) open(file string, flags int) (fd int, err error) {
+	flags |= unix.O_CLOEXEC
+	if r.fd <= 0 {
+		return unix.Open(file, flags, 0)
+	}
+	fd, err = unix.Openat2(r.fd, file[1:], &unix.OpenHow{
+		Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT,
+	})
+	if err == unix.ENOSYS || err == unix.EPERM {
+		fd, err = unix.Openat(r.fd, file[1:], flags, 0)
+	}
+	return fd, err
 }
 
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // shell runs a script, and returns its output and its exit status.
@@ -70,6 +72,26 @@ func TestMaskedProcOfJail(t *testing.T) {
 			`  mounts hide parts of /proc.*, and a new proc would show them; .*\n$`, out)
 		assert.NotContains(t, out, "--privileged")
 	}
+}
+
+// A step opens no file of the jail to explain an error or to lock: a FIFO there would
+// hang the step.
+func TestFIFOsInJail(t *testing.T) {
+	NeedsHost(t)
+	jail := t.TempDir()
+	for _, file := range []string{
+		"/run/systemd/container", "/run/host/container-manager", "/proc/version",
+		"/proc/self/uid_map", "/proc/self/mountinfo", "/proc/self/ns/ipc",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(jail+file), 0o755))
+		require.NoError(t, unix.Mkfifo(jail+file, 0o644))
+	}
+	out, status := inUserNamespace(t,
+		"echo hello | timeout 20 step6-chroot -i no -c "+jail+" /nonesuch")
+	assert.Equal(t, 127, status, out)
+	assert.Contains(t, out, "received message: hello\n")
+	assert.Contains(t, out, "the command isn't in the jail")
+	assert.Empty(t, Queues())
 }
 
 // No descriptor is left for the child, or for the hint itself.
