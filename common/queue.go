@@ -4,6 +4,7 @@ package common
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ type Queue struct {
 	name string
 	fd   int
 	size int // of a message, in bytes
-	lock int // on the IPC namespace, while no other run may have the name
+	ipc  int // the IPC namespace, whose lock keeps the name from other runs
 }
 
 var errNoMessage = errors.New("none can come any more")
@@ -27,25 +28,24 @@ var made *Queue
 
 // CreateQueue makes a message queue, "/name", in this IPC namespace, for so many
 // messages of so many bytes. A queue of that name that a killed run has left is
-// removed. Until Receive knows that the child has its chance to open the queue, no
-// other run gets the name.
+// removed. No other run gets the name before the child has tried to open the queue.
 func CreateQueue(name string, messages, size int) (*Queue, error) {
 	q := &Queue{name: name, size: size}
 	err := job.Interruptible(func() (err error) {
-		q.lock, err = linux.LockIPC()
+		q.ipc, err = linux.LockIPC()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := linux.UnlinkQueue(name); err != nil && !errors.Is(err, unix.ENOENT) {
-		unix.Close(q.lock)
+		unix.Close(q.ipc)
 		return nil, Failed("mq_unlink", name, err)
 	}
 	q.fd, err = linux.OpenQueue(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR,
 		&linux.QueueAttr{Messages: messages, Size: size})
 	if err != nil {
-		unix.Close(q.lock)
+		unix.Close(q.ipc)
 		return nil, Failed("mq_open", name, err)
 	}
 	made = q
@@ -67,7 +67,7 @@ func OpenQueue(name string) (*Queue, error) {
 		return nil, Failed("mq_open", name, err)
 	}
 	hand(socket(), opened) // to Receive
-	return &Queue{name: name, fd: fd, lock: -1}, nil
+	return &Queue{name: name, fd: fd, ipc: inherited().ipc}, nil
 }
 
 // Send puts a message into the queue, and a NUL behind it.
@@ -88,8 +88,7 @@ func (q *Queue) Receive(child *Child) (string, error) {
 	if b, err := await(child.socket); err != nil || b != opened {
 		return "", errNoMessage
 	}
-	unix.Close(q.lock) // from now on the name may be another run's
-	q.lock = -1
+	_ = unix.Flock(q.ipc, unix.LOCK_UN)              // from now on the name may be another run's
 	ready, err := linux.Poll(-1, q.fd, child.socket) // a queue can be polled on Linux
 	switch {
 	case err != nil:
@@ -111,16 +110,14 @@ func (q *Queue) Remove() {
 	if q.fd < 0 {
 		return
 	}
-	if q.lock < 0 {
-		q.lock, _ = linux.LockIPC()
-	}
+	linux.TryLock(q.ipc)
 	unlinkInode(q.name, q.inode())
 	unix.Close(q.fd)
-	unix.Close(q.lock)
-	q.fd, q.lock = -1, -1
+	unix.Close(q.ipc)
+	q.fd, q.ipc = -1, -1
 }
 
-// unlinkInode unlinks a queue if the name is that queue's. The caller has the lock.
+// unlinkInode unlinks a queue if the name is that queue's.
 func unlinkInode(name string, inode uint64) {
 	fd, err := linux.OpenQueue(name, unix.O_RDONLY, nil)
 	if err != nil {
@@ -134,16 +131,15 @@ func unlinkInode(name string, inode uint64) {
 }
 
 // removeAbandoned removes the queue of a parent that was killed before the child could
-// open the queue. A child in a new IPC namespace goes back for that. If it may not, it
-// never left.
+// open the queue. A child in a new IPC namespace first returns to the parent's. If setns
+// fails, it removes what it can see.
 func removeAbandoned() {
 	in := inherited()
 	if in.queue == "" {
 		return
 	}
+	runtime.LockOSThread() // setns(2) moves this thread only
 	_ = unix.Setns(in.ipc, unix.CLONE_NEWIPC)
-	if lock, err := linux.LockIPC(); err == nil {
-		defer unix.Close(lock)
-	}
+	linux.TryLock(in.ipc)
 	unlinkInode(in.queue, in.inode)
 }

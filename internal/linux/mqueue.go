@@ -137,7 +137,8 @@ const lockLimit = time.Minute
 
 // LockIPC waits for a lock that there is once in each IPC namespace: its file in /proc.
 // The lock belongs to the descriptor that it returns, so it ends with the process. The
-// process that waits longest gets the lock next. After a second, a line says so.
+// process that waits longest gets the lock next. After a second of waiting, it prints
+// that it waits.
 func LockIPC() (fd int, err error) {
 	fd, err = unix.Open(IPCNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -147,9 +148,22 @@ func LockIPC() (fd int, err error) {
 		err = waitForLock(fd)
 	}
 	if err != nil {
+		unix.Close(fd)
 		return -1, Failed("lock", IPCNamespace, err)
 	}
 	return fd, nil
+}
+
+// TryLock waits at most 200 ms for the lock, with a descriptor of the IPC namespace. A
+// process that cleans up goes on without the lock then: another process may hold the
+// lock for long.
+func TryLock(fd int) {
+	for range 20 {
+		if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != unix.EWOULDBLOCK {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func waitForLock(fd int) error {

@@ -276,6 +276,38 @@ func TestSignalWhileLocked(t *testing.T) {
 	}
 }
 
+// Another process holds the lock while a run removes its queue: the run ends nevertheless.
+func TestRemoveWhileLocked(t *testing.T) {
+	for _, sig := range []unix.Signal{0, unix.SIGTERM} {
+		t.Run(fmt.Sprint(int(sig)), func(t *testing.T) {
+			NeedsHost(t)
+			r := start(t, "step5-ipc", "-i", "no", "true")
+			r.expect(t, prompt)
+			lock, err := os.Open("/proc/self/ns/ipc")
+			require.NoError(t, err)
+			defer lock.Close()
+			WaitFor(t, "the lock is free", func() bool {
+				return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+			})
+			began := time.Now()
+			if sig == 0 {
+				_, err = io.WriteString(r.stdin, "hello\n")
+			} else {
+				err = r.Process.Signal(sig)
+			}
+			require.NoError(t, err)
+			want := 0
+			if sig != 0 {
+				want = 128 + int(sig)
+			}
+			assert.Equal(t, want, r.status())
+			assert.Less(t, time.Since(began), 30*time.Second)
+			assert.Empty(t, Queues())
+			assert.NotContains(t, r.output.String(), "holds the lock")
+		})
+	}
+}
+
 // SIGKILL of the parent alone, before the child has opened the queue: the child removes
 // it, from its own IPC namespace too.
 func TestAbandonedQueue(t *testing.T) {
