@@ -492,6 +492,11 @@ func TestInterpreter(t *testing.T) {
 	for i := range 8 {
 		huge[64+32+i], huge[32+i] = 0xff, object[32+i]
 	}
+	object32 := make([]byte, 52+32+14)
+	copy(object32, "\x7fELF\x01\x01\x01")
+	object32[28], object32[44] = 52, 1                        // e_phoff, e_phnum
+	object32[52], object32[52+4], object32[52+16] = 3, 84, 14 // as above
+	copy(object32[84:], "/lib/ld.so.98\x00")
 	static := bytes.Clone(object)
 	static[64] = 1 // PT_LOAD
 	lying := bytes.Clone(object)
@@ -509,11 +514,12 @@ func TestInterpreter(t *testing.T) {
 		{"script without an end", "#!/bin/sh", "#! interpreter", "/bin/sh"},
 		{"script without a name", "#!\n", "#! interpreter", ""},
 		{"dynamic", string(object), "ELF interpreter", "/lib/ld.so.99"},
+		{"dynamic, 32 bits", string(object32), "ELF interpreter", "/lib/ld.so.98"},
 		{"static", string(static), "", ""},
 		{"cut off", string(object[:64]), "", ""},
 		{"huge name", string(huge), "ELF interpreter", "/lib/ld.so.99"},
 		{"header beyond", string(lying), "", ""},
-		{"32 bits", "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 60), "", ""},
+		{"empty, 32 bits", "\x7fELF\x01\x01\x01" + strings.Repeat("\x00", 60), "", ""},
 	} {
 		file := filepath.Join(t.TempDir(), "file")
 		require.NoError(t, os.WriteFile(file, []byte(test.text), 0o644))

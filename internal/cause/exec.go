@@ -96,21 +96,37 @@ func interpreter(file string) (kind, name string) {
 		}
 		return "#! interpreter", name
 	}
-	if string(head[:6]) != "\x7fELF\x02\x01" { // of 64 bits, little endian
-		return "", ""
-	}
-	// The import of debug/elf would slow the start of every step.
-	le := binary.LittleEndian
-	for i := range uint64(le.Uint16(head[56:])) { // e_phnum
-		p := le.Uint64(head[32:]) + i*56 // e_phoff
-		if p > uint64(len(head)-56) {
-			break
-		}
-		if le.Uint32(head[p:]) == 3 { // PT_INTERP; p_offset is at 8, p_filesz at 32
-			text := make([]byte, min(le.Uint64(head[p+32:]), unix.PathMax))
-			n, _ := f.ReadAt(text, int64(le.Uint64(head[p+8:])))
-			return "ELF interpreter", strings.TrimRight(string(text[:n]), "\x00")
-		}
+	if name = elfInterpreter(f, head); name != "" {
+		return "ELF interpreter", name
 	}
 	return "", ""
+}
+
+// elfInterpreter returns the text of PT_INTERP of an ELF file that starts with head,
+// which has 4096 bytes. The import of debug/elf would slow the start of every step.
+func elfInterpreter(f io.ReaderAt, head []byte) string {
+	const ptInterp = 3
+	le := binary.LittleEndian
+	word := func(i uint64) uint64 { return le.Uint64(head[i:]) }
+	phoff, phnum, size, offset, filesz := uint64(32), 56, uint64(56), uint64(8), uint64(32)
+	switch string(head[:6]) {
+	case "\x7fELF\x02\x01": // of 64 bits, little endian
+	case "\x7fELF\x01\x01": // of 32 bits, little endian
+		word = func(i uint64) uint64 { return uint64(le.Uint32(head[i:])) }
+		phoff, phnum, size, offset, filesz = 28, 44, 32, 4, 16
+	default:
+		return ""
+	}
+	for i := range uint64(le.Uint16(head[phnum:])) {
+		p := word(phoff) + i*size
+		if p > uint64(len(head))-size {
+			break
+		}
+		if le.Uint32(head[p:]) == ptInterp {
+			text := make([]byte, min(word(p+filesz), unix.PathMax))
+			n, _ := f.ReadAt(text, int64(word(p+offset)))
+			return strings.TrimRight(string(text[:n]), "\x00")
+		}
+	}
+	return ""
 }
