@@ -18,9 +18,9 @@ import (
 )
 
 // Exec makes the child the command that stands after the options. It returns only if
-// that fails, or, with nil, if there is no command. The command's environment has
-// nothing of the host's, it dies with the parent, and it ignores only signals that
-// nohup(1) or a shell told the step to ignore.
+// that fails, or, with nil, if there is no command. The command gets a new environment,
+// with only TERM and HOME of the caller's. The command dies with the parent. It ignores
+// only signals that nohup(1) or a shell told the step to ignore.
 func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
@@ -43,7 +43,12 @@ func Exec(c *cli.Context) error {
 	if closed(socket()) {
 		return errGone
 	}
-	if err := unix.Dup3(inherited().stderr, int(traces.Fd()), 0); err != nil {
+	trace := int(traces.Fd())
+	if text := readTrace(trace); text != "" { // no trace: the runtime works
+		fmt.Fprint(os.Stderr, text)
+		_ = unix.Ftruncate(trace, 0)
+	}
+	if err := unix.Dup3(inherited().stderr, trace, 0); err != nil {
 		return Failed("dup", "standard error", err)
 	}
 	return execvp(args, environment(c.App.Name))

@@ -76,7 +76,10 @@ func becomeChild(name string) {
 	for _, fd := range []int{in.socket, in.stderr, in.ipc} {
 		unix.CloseOnExec(fd)
 	}
-	traces, os.Stderr = os.Stderr, os.NewFile(uintptr(in.stderr), "/dev/stderr")
+	traces = os.Stderr
+	if in.stderr >= 0 { // or a person has set the variable
+		os.Stderr = os.NewFile(uintptr(in.stderr), "/dev/stderr")
+	}
 	// Otherwise ps calls it exe, for /proc/self/exe. The command gets its own name.
 	_ = os.WriteFile("/proc/self/comm", []byte(name), 0)
 }

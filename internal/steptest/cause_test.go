@@ -126,6 +126,22 @@ func TestEmulator(t *testing.T) {
 		"build the programs for this machine: make clean build\n", text)
 }
 
+// What a Go runtime prints on request is no failure.
+func TestInitTrace(t *testing.T) {
+	NeedsHost(t)
+	for script, want := range map[string]int{
+		"sh -c 'exit 3'": 3, "sh -c 'exit 2'": 2, "/nonesuch": 127,
+	} {
+		out, status := shell(t, "GODEBUG=inittrace=1 exec step1-pid -p "+script)
+		assert.Equal(t, want, status)
+		assert.Equal(t, 2, strings.Count(out, "\ninit runtime @")+
+			btoi(strings.HasPrefix(out, "init runtime @")), "of parent and child: %s", out)
+	}
+	out, status := shell(t, "NSTEPS_CHILD= exec step1-pid true")
+	assert.Equal(t, 125, status)
+	assert.Contains(t, out, "step1-pid: read socket ")
+}
+
 // Where the runtime of the first process can't start, no code of the step runs: the page
 // has the first line of the runtime's trace as a heading.
 func TestTraces(t *testing.T) {
