@@ -41,8 +41,10 @@ type Job struct {
 }
 
 // New returns the job of a child that is about to be cloned. It notes the terminal as the
-// step found it.
+// step found it. The child needs the parent's handlers: without them, a key's signal ends
+// the parent before it can report anything.
 func New(program string, isCommand func() bool) *Job {
+	caught()
 	return &Job{
 		program: program, isCommand: isCommand,
 		terminal: openTerminal(), stopped: make(chan struct{}, 1),

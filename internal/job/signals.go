@@ -74,7 +74,7 @@ func Notify(c chan os.Signal, wanted ...syscall.Signal) {
 
 // ignored reports whether the caller ignores SIGHUP, SIGINT or SIGQUIT. The Go runtime
 // catches SIGQUIT before main, and with that its old action is lost. SIGINT answers for
-// it: a shell ignores both, or neither, for a background job (sh(1)).
+// it: a shell ignores both, or neither, for a background job (POSIX).
 func ignored(sig syscall.Signal) bool {
 	if sig == unix.SIGQUIT {
 		sig = unix.SIGINT
@@ -184,11 +184,11 @@ func (j *Job) stopPID1() {
 }
 
 // stopAnyway stops a step whose child has not stopped. A child that catches SIGTSTP and
-// goes on is right. But a shell that waits for its vfork(2) can't stop, and the terminal
-// may have stopped the new process before that could call execve(2).
+// goes on is right. A shell in vfork(2) can't stop. It waits for a new process, which the
+// terminal may have stopped before its execve(2).
 func (j *Job) stopAnyway(s *signals) {
 	switch {
-	case j.ending.Load() || linux.HasEnded(j.pidfd):
+	case j.isEnding(s) || linux.HasEnded(j.pidfd):
 	case j.isPID1:
 		j.stopPID1()
 		j.stop(s)
@@ -197,9 +197,13 @@ func (j *Job) stopAnyway(s *signals) {
 	}
 }
 
+// isEnding reports whether a SIGTERM or SIGHUP has been received: nothing may stop the
+// parent then.
+func (j *Job) isEnding(s *signals) bool { return j.ending.Load() || len(s.ends) > 0 }
+
 // background handles the signal for a process group that uses the terminal from the
-// background. A PID 1 that reads there is told again and again, and would spin; what is
-// left of that when the step is in the foreground is out of date.
+// background. The kernel signals a PID 1 that reads there again at each try, so it would
+// spin. A signal that arrives when the step is in the foreground again is stale.
 func (j *Job) background() {
 	// A child that still asks for a message has no Wait that sees it stop.
 	if !j.takeBack() && (j.isPID1 || !j.isCommand()) && !j.terminal.inForeground() {
@@ -225,8 +229,7 @@ func (j *Job) takeBack() bool {
 func (j *Job) followStop(s *signals) {
 	file, _ := os.ReadFile(linux.ProcOf(j.pidfd, "status"))
 	isStopped := strings.HasPrefix(linux.Field(file, "State:"), "T")
-	isEnding := j.ending.Load() || len(s.ends) > 0
-	if isStopped && !isEnding && !j.takeBack() {
+	if isStopped && !j.isEnding(s) && !j.takeBack() {
 		j.stop(s)
 	}
 }
@@ -261,9 +264,9 @@ func (j *Job) stop(s *signals) {
 // stopSelf stops this process as Ctrl-Z would, until it is continued.
 func stopSelf() {
 	// The default action of SIGTSTP stops nothing if nobody could continue it, in an
-	// orphaned process group (setpgid(2)). It is this process's for a moment; for this
-	// thread, so that the stop is over when tgkill returns. After signal.Reset the
-	// handler of the Go runtime would still drop the signal.
+	// orphaned process group (setpgid(2)). So this process takes the default action for a
+	// moment. It signals its own thread: then tgkill returns only after the stop. After
+	// signal.Reset the handler of the Go runtime would still drop the signal.
 	runtime.LockOSThread()
 	var handler kernelSigaction
 	sigaction(unix.SIGTSTP, &defaultAction, &handler)
