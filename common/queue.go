@@ -88,7 +88,8 @@ func (q *Queue) Receive(child *Child) (string, error) {
 	if b, err := await(child.socket); err != nil || b != opened {
 		return "", errNoMessage
 	}
-	_ = unix.Flock(q.ipc, unix.LOCK_UN)              // from now on the name may be another run's
+	// From now on the name may be another run's.
+	_ = unix.Flock(q.ipc, unix.LOCK_UN)
 	ready, err := linux.Poll(-1, q.fd, child.socket) // a queue can be polled on Linux
 	switch {
 	case err != nil:

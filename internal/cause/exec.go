@@ -108,7 +108,7 @@ func elfInterpreter(f io.ReaderAt, head []byte) string {
 	const ptInterp = 3
 	le := binary.LittleEndian
 	word := func(i uint64) uint64 { return le.Uint64(head[i:]) }
-	phoff, phnum, size, offset, filesz := uint64(32), 56, uint64(56), uint64(8), uint64(32)
+	var phoff, phnum, size, offset, filesz uint64 = 32, 56, 56, 8, 32
 	switch string(head[:6]) {
 	case "\x7fELF\x02\x01": // of 64 bits, little endian
 	case "\x7fELF\x01\x01": // of 32 bits, little endian

@@ -80,7 +80,7 @@ func (j *Job) Wait() (ws unix.WaitStatus, err error) {
 }
 
 // Kill ends the child.
-func (j *Job) Kill() { j.kill(unix.SIGKILL) }
+func (j *Job) Kill() { _ = j.kill(unix.SIGKILL) }
 
 // Interrupted returns the signal that ended the run before the child was the command, 0
 // if there was none.

@@ -120,15 +120,21 @@ func (j *Job) end(sig syscall.Signal) {
 		return
 	}
 	j.ending.Store(true)
-	j.kill(sig)
-	j.kill(unix.SIGCONT) // or a stopped command could not end by itself
-	time.AfterFunc(grace, func() { j.kill(unix.SIGKILL) })
+	_ = j.kill(sig)
+	_ = j.kill(unix.SIGCONT) // or a stopped command could not end by itself
+	time.AfterFunc(grace, func() {
+		if err := j.kill(unix.SIGKILL); err != nil { // the command is another user's
+			fmt.Fprintf(os.Stderr, "%s: kill child %d: %v\n", j.program, j.pid, err)
+			j.terminal.restore(true)
+			os.Exit(128 + int(sig))
+		}
+	})
 }
 
 // giveUp ends a run whose command has not begun.
 func (j *Job) giveUp(sig syscall.Signal) {
 	j.interrupted.CompareAndSwap(0, int32(sig))
-	j.kill(unix.SIGKILL)
+	_ = j.kill(unix.SIGKILL)
 }
 
 // key handles Ctrl-C and Ctrl-\.
@@ -138,7 +144,7 @@ func (j *Job) key(sig syscall.Signal) {
 		j.giveUp(sig)
 		return
 	case j.explained && !j.decides(sig):
-		j.kill(unix.SIGKILL)
+		_ = j.kill(unix.SIGKILL)
 		return
 	}
 	j.killGroup(sig)
@@ -180,7 +186,7 @@ func (j *Job) stopChild() {
 
 func (j *Job) stopPID1() {
 	j.stopping = true
-	j.kill(unix.SIGSTOP)
+	_ = j.kill(unix.SIGSTOP)
 }
 
 // stopAnyway stops a step whose child has not stopped. A child that catches SIGTSTP and
@@ -241,10 +247,10 @@ func (j *Job) stop(s *signals) {
 	stopSelf()
 	drain(s.tstp)
 	drain(s.tty)
+	j.terminal.resume(front)
 	if group, _ := unix.Getpgid(j.pid); group == front {
 		j.terminal.giveTo(group) // a shell that had suspended itself
 	}
-	j.terminal.remember()
 	// A PID 1 stops and continues with the process outside that started it, as its
 	// own SIGTSTP does nothing. Whoever stopped the child otherwise continues it.
 	if j.stopping && os.Getpid() != 1 {
@@ -277,8 +283,9 @@ func stopSelf() {
 
 // proceed continues the child, as the parent was continued.
 func (j *Job) proceed() {
+	j.terminal.remember()
 	j.stopping = false
-	j.kill(unix.SIGCONT)
+	_ = j.kill(unix.SIGCONT)
 	j.killGroup(unix.SIGCONT)
 }
 
@@ -308,9 +315,17 @@ func sigaction(sig syscall.Signal, action, old *kernelSigaction) {
 }
 
 // kill sends the child a signal. A pidfd never means another process that has got
-// the child's PID meanwhile; that the child has ended already is no error here.
-func (j *Job) kill(sig syscall.Signal) {
-	_ = unix.PidfdSendSignal(j.pidfd, sig, nil, 0)
+// the child's PID meanwhile; that the child has ended already is no error here. Seccomp
+// filters older than Linux 5.1 know no pidfd_send_signal(2).
+func (j *Job) kill(sig syscall.Signal) error {
+	err := unix.PidfdSendSignal(j.pidfd, sig, nil, 0)
+	if err != nil && err != unix.ESRCH && !linux.HasEnded(j.pidfd) {
+		err = unix.Kill(j.pid, sig)
+	}
+	if err == unix.ESRCH {
+		return nil
+	}
+	return err
 }
 
 // killGroup sends a key's signal to the process group of a child that has left the

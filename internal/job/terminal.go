@@ -4,6 +4,7 @@ package job
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,8 @@ type terminal struct {
 	group    int           // the step's process group, 0 if it is outside the namespace
 	settings *unix.Termios // as the step found them, nil until it is in the foreground
 	empty    bool          // the foreground group had no members at the last tick
+	whole    bool          // standard input and output are terminals
+	held     atomic.Bool   // the step was in the foreground, and hasn't left it since
 }
 
 // openTerminal returns nil if there is no controlling terminal.
@@ -26,16 +29,38 @@ func openTerminal() *terminal {
 	if err != nil {
 		return nil
 	}
-	t := &terminal{fd: fd, group: unix.Getpgrp()}
+	t := &terminal{fd: fd, group: unix.Getpgrp(), whole: isTerminal(0) && isTerminal(1)}
 	t.remember()
 	return t
 }
 
-// remember notes the settings when the step is in the foreground for the first time.
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// remember notes that the step is in the foreground, and the settings when it is there
+// for the first time. In a pipeline, another program may set them: less(1), for example.
 func (t *terminal) remember() {
-	if t != nil && t.settings == nil && t.front() == t.group {
+	if t == nil || t.front() != t.group {
+		return
+	}
+	t.held.Store(true)
+	if t.settings == nil && t.whole {
 		t.settings, _ = unix.IoctlGetTermios(t.fd, unix.TCGETS)
 	}
+}
+
+// resume follows a stop: a shell may have started another job meanwhile. The foreground
+// group before the stop shows whether it has.
+func (t *terminal) resume(before int) {
+	if t == nil {
+		return
+	}
+	if t.front() != before {
+		t.held.Store(false)
+	}
+	t.remember()
 }
 
 // front returns the foreground process group, 0 if it is outside this PID namespace.
@@ -62,9 +87,10 @@ func (t *terminal) abandoned() bool {
 }
 
 // takeBack makes the step's process group the foreground group, if the one before has
-// no members any more. It reports whether it did.
+// no members any more. It reports whether it did. A step in the background never had the
+// terminal.
 func (t *terminal) takeBack() bool {
-	if t == nil || t.group <= 0 || !t.abandoned() {
+	if t == nil || t.group <= 0 || !t.held.Load() || !t.abandoned() {
 		return false
 	}
 	t.set(t.group)
@@ -99,7 +125,7 @@ func blockTTOU() func() {
 
 // ticks returns when to look at the foreground group. Nothing tells the step that a
 // shell inside has ended and left its own group there, without members; then Ctrl-C and
-// Ctrl-Z reach nobody. So the step looks four times a second, which costs two system
+// Ctrl-Z reach nobody. So the step looks four times a second, which costs three system
 // calls each time.
 func (t *terminal) ticks() <-chan time.Time {
 	if t == nil || t.group <= 0 {
@@ -112,6 +138,9 @@ func (t *terminal) ticks() <-chan time.Time {
 // shell that waits for its next command has none in the foreground for a moment. In the
 // background, the terminal is the business of the shell there.
 func (t *terminal) tick() {
+	if t.front() == t.group {
+		t.held.Store(true)
+	}
 	empty := t.abandoned()
 	if empty && t.empty {
 		t.takeBack()

@@ -8,8 +8,10 @@ import (
 	"math/rand"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -274,6 +276,35 @@ func TestSignalWhileLocked(t *testing.T) {
 		assert.Equal(t, 128+int(sig), r.status())
 		assert.NotContains(t, r.output.String(), "created")
 	}
+}
+
+// A command that has become another user's gets no signal. The step ends nevertheless.
+func TestCommandOfOtherUser(t *testing.T) {
+	NeedsHost(t)
+	if isRoot, err := condition("root"); err != nil || !isRoot {
+		t.Skip("SKIPPED: needs root, for a set-user-ID program")
+	}
+	sudo := filepath.Join(t.TempDir(), "sudo")
+	out, err := exec.Command("sh", "-c", "cp $(command -v setpriv) "+sudo+
+		" && chmod 4755 "+sudo).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(sudo)), 0o755))
+	r := &process{output: &output{}, Cmd: exec.Command(Bin("step1-pid"), sudo,
+		"--reuid=0", "sleep", "86314")}
+	r.Stdout, r.Stderr, r.WaitDelay = r.output, r.output, 5*time.Second
+	r.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+		Uid: 65534, Gid: 65534,
+	}}
+	require.NoError(t, r.Start())
+	sleep := WaitForProcess(t, "sleep 86314", "S")
+	defer func() {
+		_ = unix.Kill(sleep.PID, unix.SIGKILL)
+		WaitFor(t, "sleep has ended", func() bool { return Processes("sleep 86314") == nil })
+	}()
+	require.NoError(t, r.Process.Signal(unix.SIGTERM))
+	assert.Equal(t, 143, r.status())
+	assert.Equal(t, fmt.Sprintf("step1-pid: kill child %d: operation not permitted\n",
+		sleep.PID), r.output.String())
 }
 
 // Another process holds the lock while a run removes its queue: the run ends nevertheless.

@@ -469,6 +469,16 @@ func TestTerminalGivenBack(t *testing.T) {
 	tt.Expect("[^-]echoctl|-echo .*-icanon|isig icanon iexten -echo ")
 }
 
+// In a pipeline, the terminal's settings are another program's.
+func TestSettingsOfPipeline(t *testing.T) {
+	tt := OpenShell(t)
+	tt.Run("cd $(mktemp -d) && mkfifo go")
+	tt.Type("step1-pid sh -c 'cat go; exit 143' | sh -c 'stty -echo </dev/tty; " +
+		"echo >go; cat; stty -a </dev/tty; stty echo </dev/tty'\n")
+	tt.Expect("-echo [^$]*host> $")
+	tt.Run("cd /; rm -r $OLDPWD")
+}
+
 // The step brought to the foreground later gives the terminal back, too.
 func TestGivenBackAfterForeground(t *testing.T) {
 	tt := OpenShell(t)
