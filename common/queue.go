@@ -45,7 +45,7 @@ func CreateQueue(name string, messages, size int) (*Queue, error) {
 	q.fd, err = linux.OpenQueue(name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR,
 		&linux.QueueAttr{Messages: messages, Size: size})
 	if err != nil {
-		unix.Close(q.ipc)
+		// With q.ipc closed, a descriptor would be free when the hint is looked for.
 		return nil, Failed("mq_open", name, err)
 	}
 	made = q
@@ -112,8 +112,9 @@ func (q *Queue) Remove() {
 		return
 	}
 	linux.TryLock(q.ipc)
-	unlinkInode(q.name, q.inode())
-	unix.Close(q.fd)
+	inode := q.inode()
+	unix.Close(q.fd) // or there may be no descriptor for unlinkInode
+	unlinkInode(q.name, inode)
 	unix.Close(q.ipc)
 	q.fd, q.ipc = -1, -1
 }

@@ -247,6 +247,7 @@ var explained = []struct {
 		"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
 		"-c takes a directory: bin/step6-chroot -c jail sh",
 	},
+	{"chroot", "", unix.ENOENT, root(), "no-directory", "-c takes a directory: "},
 	{"chroot", "my jail", unix.EACCES, root(), "way", "namei -l 'my jail'"},
 	{
 		"chroot", "-m", unix.ENOENT, root(), "order",
@@ -332,6 +333,13 @@ func TestExplain(t *testing.T) {
 	// On /proc nothing is executed.
 	c := root().Explain("exec", "/proc/1/environ", unix.EACCES)
 	assert.Equal(t, "mode", c.ID)
+	// In a jail, an absolute link leads to a file of the jail.
+	target, err := filepath.Abs("testdata/SELF")
+	require.NoError(t, err)
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(target, link))
+	c = root(func(f *Facts) { f.Jail = "jail" }).Explain("exec", link, unix.EACCES)
+	assert.Equal(t, "chmod +x "+cmdline.Quote("jail"+target), c.Command)
 	c = root().Explain("re-execute", "/proc/self/environ", unix.EACCES)
 	assert.Equal(t, "it is on a mount with the option noexec: findmnt -T "+
 		"/proc/self/environ", c.String())

@@ -36,11 +36,9 @@ var hints = []Hint{
 		"order", "an option with a value comes last",
 		"PROGRAM -pmc jail sh", "",
 	}, nil},
+	{"chroot", unix.ENOENT, isEmpty, noDirectory, nil},
 	{"chroot", unix.ENOENT, nil, Cause{"no-jail", "make the jail", "FILL", ""}, nil},
-	{"chroot", unix.ENOTDIR, nil, Cause{
-		"no-directory", "-c takes a directory",
-		"PROGRAM -c jail sh", "",
-	}, nil},
+	{"chroot", unix.ENOTDIR, nil, noDirectory, nil},
 	{"chroot", unix.EACCES, nil, Cause{
 		"way", "you may not enter a directory on the way",
 		"namei -l OBJECT", "",
@@ -64,7 +62,7 @@ var hints = []Hint{
 	},
 
 	// The message queue.
-	{"mq_open", unix.EMFILE, nil, Cause{}, queueBytes},
+	{"mq_open", unix.EMFILE, aFreeDescriptor, Cause{}, queueBytes},
 	{
 		"mq_open", unix.ENOSPC, nil,
 		Cause{
@@ -113,7 +111,7 @@ var hints = []Hint{
 		"env -i SELF", "",
 	}, nil},
 	{
-		"clone|socketpair|memfd_create|dup", unix.EMFILE, nil,
+		"clone|socketpair|memfd_create|dup|fcntl|open|mq_open", unix.EMFILE, nil,
 		Cause{"files", "the limit RLIMIT_NOFILE allows only " +
 			"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""},
 		nil,
@@ -225,6 +223,10 @@ var hints = []Hint{
 	{"", unix.EPERM, nil, Cause{}, privilege.meet},
 }
 
+var noDirectory = Cause{
+	"no-directory", "-c takes a directory", "PROGRAM -c jail sh", "",
+}
+
 var appArmor = Cause{
 	"apparmor",
 	"AppArmor restricts the user namespaces of plain users; allow " +
@@ -234,6 +236,7 @@ var appArmor = Cause{
 
 // The conditions of the hints.
 func isOption(_ *Facts, object string) bool { return strings.HasPrefix(object, "-") }
+func isEmpty(_ *Facts, object string) bool  { return object == "" }
 func noSeccomp(f *Facts, _ string) bool     { return !f.Seccomp }
 func emulated(f *Facts, _ string) bool      { return f.Emulator != "" }
 func onWSL1(f *Facts, _ string) bool        { return f.WSL != "" }
@@ -242,6 +245,15 @@ func sysAdmin(f *Facts, _ string) bool      { return f.SysAdmin }
 func newUser(_ *Facts, object string) bool  { return object == "CLONE_NEWUSER" }
 func noUser(f *Facts, object string) bool   { return newUser(f, object) && f.NoClone }
 func inChroot(f *Facts, object string) bool { return newUser(f, object) && f.InChroot }
+
+// aFreeDescriptor: the limit of open files isn't the reason.
+func aFreeDescriptor(*Facts, string) bool {
+	fd, err := unix.Dup(0)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err != unix.EMFILE
+}
 
 // filteredUser: the host's AppArmor says nothing about a container with a filter.
 func filteredUser(f *Facts, object string) bool {
@@ -261,8 +273,12 @@ func plain(f *Facts, _ string) bool { return f.UID != 0 && !f.SysAdmin && !f.Bou
 // filtered: those without the capability would be refused without a filter, too.
 func filtered(f *Facts, _ string) bool { return f.Seccomp && (f.SysAdmin || f.UID != 0) }
 
-// executable tells how to make a file executable, by its name outside the jail.
+// executable tells how to make a file executable, by its name outside the jail. There, an
+// absolute link in the jail leads elsewhere.
 func executable(f *Facts, file string) Cause {
+	if target, err := filepath.EvalSymlinks(file); err == nil && f.Jail != "" {
+		file = target
+	}
 	return Cause{
 		ID: "mode", Text: "it isn't executable",
 		Command: "chmod +x " + cmdline.Quote(filepath.Join(f.Jail, file)),
@@ -320,7 +336,7 @@ func pidsLimit(f *Facts, _ string) Cause {
 // queueBytes answers EMFILE of mq_open(3). Everybody may raise a soft limit up to the
 // hard one (see getrlimit(2)).
 func queueBytes(f *Facts, _ string) Cause {
-	const usual = 819200 // mq_overview(7)
+	const usual = 819200 // MQ_BYTES_MAX of the kernel
 	c := Cause{
 		ID: "queue-bytes",
 		Text: fmt.Sprintf("not open files: the queues of a user may "+

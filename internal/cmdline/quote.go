@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Path is where a step looks up its command: the PATH of a login (see environ(7)).
+// Path is where a step looks up its command: the usual PATH of root.
 const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Printable escapes the characters that a terminal may take for a command.

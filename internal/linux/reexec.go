@@ -13,9 +13,8 @@ import (
 )
 
 // A Reexec is how this program is started again in namespaces of another process. Package
-// exec can't do that: it enters nothing, and a Go program may not enter a USER or TIME
-// namespace itself, since only a process of a single thread may (see setns(2)), and a Go
-// program has several from its start. A copy made by fork(2) has one.
+// exec can't enter namespaces. Only a process with one thread may enter a USER or TIME
+// namespace (setns(2)); a Go program has several, a copy made by fork(2) has one.
 type Reexec struct {
 	Enter   []int   // descriptors of namespaces, at most 8, the USER namespace first
 	Unshare uintptr // CLONE_NEW flags of new namespaces, after that
@@ -23,8 +22,9 @@ type Reexec struct {
 }
 
 // Run starts this program with these arguments, and waits for its end. All signals are
-// blocked in it, except SIGKILL, which it gets when this process ends. If it doesn't come
-// to execve(2), the operation says what failed: "clone", "setns", "unshare" or "execve".
+// blocked in it, except SIGKILL and SIGSTOP. It gets SIGKILL when this process ends. If
+// it doesn't come to execve(2), the operation says what failed: "clone", "setns",
+// "unshare" or "execve".
 func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 	err error,
 ) {

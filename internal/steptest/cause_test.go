@@ -4,6 +4,7 @@ package steptest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +105,18 @@ func TestFewDescriptors(t *testing.T) {
 			`^step1-pid: (socketpair|memfd_create|dup|clone) .*: too many open files\n`+
 				`  the limit RLIMIT_NOFILE allows only `+limit+` open files: prlimit --pid \$\$ --nofile=1024\n$`, out)
 	}
+	failed := map[string]bool{}
+	for limit := 5; limit < 12; limit++ {
+		out, status := shell(t, fmt.Sprintf("ulimit -n %d; exec step5-ipc -i no true",
+			limit))
+		if status == 0 {
+			continue
+		}
+		what, _, _ := strings.Cut(strings.TrimPrefix(out, "step5-ipc: "), " ")
+		failed[what] = true
+		assert.Contains(t, out, ": too many open files\n  the limit RLIMIT_NOFILE allows")
+	}
+	assert.Subset(t, failed, map[string]bool{"open": true, "mq_open": true})
 	out, status := shell(t, "ulimit -S -n 5; exec step1-pid -p true")
 	assert.Equal(t, 0, status, out)
 }
