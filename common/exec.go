@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -25,8 +26,8 @@ func Exec(c *cli.Context) error {
 	args := c.Args().Slice()
 	if len(args) == 0 {
 		fmt.Fprintf(os.Stderr,
-			"%s: all set up, but there is no command to execute, as sh\n",
-			c.App.Name)
+			"%s: namespaces are ready, but no command was given; try: %s\n",
+			c.App.Name, cmdline.QuoteAll(append(slices.Clone(os.Args), "sh")))
 		return nil
 	}
 	Childf(c, "executing %s", cmdline.QuoteAll(args))
