@@ -38,6 +38,9 @@ func missing(f *Facts, file string) Cause {
 		}
 	}
 	switch {
+	case f.Jail != "" && c.ID == "no-command" && f.onHost != nil &&
+		strings.HasPrefix(file, "/") && !f.onHost(file):
+		c.Text = "neither the jail nor the host has such a program"
 	case f.Jail != "":
 		c.Text += " isn't in the jail"
 		c.Command = f.fill(bring)

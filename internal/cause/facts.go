@@ -37,6 +37,8 @@ type Facts struct {
 	Limits map[string]string
 	PIDs   string // the file with a pids cgroup's limit, if that is near
 
+	onHost func(file string) bool // reports whether the host has it; nil: not known
+
 	OpenFiles             uint64 // RLIMIT_NOFILE
 	Queues, QueuesMaximum uint64 // RLIMIT_MSGQUEUE, in bytes
 }
@@ -64,7 +66,11 @@ const mountinfo = "/proc/self/mountinfo"
 // Gather collects the facts. The arguments are the command line of this program and the
 // directory of --chroot. The zero Root is the present root directory.
 func Gather(args []string, jail string, root Root) *Facts {
-	return gather(args, jail, machine{root.Read, root.exists, os.Getenv})
+	f := gather(args, jail, machine{root.Read, root.exists, os.Getenv})
+	if jail != "" && root.fd > 0 {
+		f.onHost = root.exists
+	}
+	return f
 }
 
 // A machine is what the facts are read from.

@@ -57,7 +57,7 @@ func TestImmutableJail(t *testing.T) {
 	assert.Empty(t, out)
 	out, status = shell(t, "exec step6-chroot -pmc "+jail+" /nonesuch")
 	assert.Equal(t, 127, status, out)
-	assert.Contains(t, out, "the command isn't in the jail")
+	assert.Contains(t, out, "  neither the jail nor the host has such a program\n")
 }
 
 // A jail without a /proc tells nothing about the capabilities of a process in it.
@@ -91,7 +91,7 @@ func TestFIFOsInJail(t *testing.T) {
 		"echo hello | timeout 20 step6-chroot -i no -c "+jail+" /nonesuch")
 	assert.Equal(t, 127, status, out)
 	assert.Contains(t, out, "received message: hello\n")
-	assert.Contains(t, out, "the command isn't in the jail")
+	assert.Contains(t, out, "  neither the jail nor the host has such a program\n")
 	assert.Empty(t, Queues())
 }
 
