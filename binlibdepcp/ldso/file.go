@@ -29,6 +29,7 @@ var (
 	ErrShort      = errors.New("file too short")
 	ErrMagic      = errors.New("invalid ELF header")
 	ErrRegular    = errors.New("not a regular file")
+	ErrChanged    = errors.New("another file has the name now")
 	ErrByteSwap   = errors.New("ELF file of another byte order")
 	ErrVersion    = errors.New("ELF file of another version")
 	ErrOSABI      = errors.New("ELF file of another OS ABI")

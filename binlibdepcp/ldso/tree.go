@@ -187,7 +187,8 @@ type source struct {
 	io.ReaderAt
 }
 
-// open opens a regular file that walk has found.
+// open opens the regular file that walk has found. Another file may have its name by now:
+// one that the owner of the directory may not read, if root runs this.
 func (t *tree) open(p *Place) (*source, error) {
 	fail := func(err error) (*source, error) {
 		return nil, &fs.PathError{Op: "open", Path: p.Name, Err: err}
@@ -205,6 +206,10 @@ func (t *tree) open(p *Place) (*source, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() { // it has changed since
 		err = ErrRegular
+	}
+	found := Place{Real: p.Real, Info: info}
+	if err == nil && found.Inode() != p.Inode() {
+		err = ErrChanged
 	}
 	r, ok := f.(io.ReaderAt)
 	if err == nil && !ok {

@@ -25,13 +25,28 @@ func Below(dir string) (fs.ReadLinkFS, error) {
 // A FIFO without a writer would keep open(2) waiting.
 const openFlags = os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY
 
-// host has names without links for os, but for races.
+// host gets names without links.
 type host struct{}
 
-func (host) Open(name string) (fs.File,
-	error,
-) {
-	return os.OpenFile("/"+name, openFlags, 0)
+// Open refuses a link that somebody has put in the place of a directory meanwhile.
+// O_NOFOLLOW is for the last component only (open(2)).
+func (host) Open(name string) (fs.File, error) {
+	name = "/" + name
+	how := unix.OpenHow{
+		Flags: uint64(openFlags) | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
+	}
+	for {
+		fd, err := unix.Openat2(unix.AT_FDCWD, name, &how)
+		switch err {
+		case nil:
+			return os.NewFile(uintptr(fd), name), nil
+		case unix.EINTR:
+		case unix.ENOSYS, unix.EPERM: // a seccomp filter
+			return os.OpenFile(name, openFlags, 0)
+		default:
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
 }
 func (host) Lstat(name string) (fs.FileInfo, error) { return os.Lstat("/" + name) }
 func (host) ReadLink(name string) (target string,
