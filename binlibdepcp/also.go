@@ -41,6 +41,9 @@ func (e *extras) also(names []string) error {
 	var errs []error
 	for _, name := range names {
 		place, err := e.linker.Place(name)
+		if err == nil && place.Real == "/" {
+			err = errRoot
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -6,6 +6,7 @@
 // Usage:
 //
 //	binlibdepcp [options] binary... directory
+//	binlibdepcp [options] --also path directory
 //	binlibdepcp -l [options] binary...
 //
 // Options:
@@ -62,8 +63,9 @@ import (
 func main() {
 	app := &cli.App{
 		Name: "binlibdepcp",
-		UsageText: "[options] binary... directory\n       binlibdepcp -l [options] " +
-			"binary...",
+		UsageText: "[options] binary... directory\n" +
+			"       binlibdepcp [options] --also path directory\n" +
+			"       binlibdepcp -l [options] binary...",
 
 		DisableSliceFlagSeparator: true, // a path may have a comma
 		Flags: []cli.Flag{
@@ -119,7 +121,8 @@ func report(err error) int {
 		return 0
 	case errors.As(err, &usage):
 		cmdline.Report(os.Stderr, "binlibdepcp", err, "usage: binlibdepcp [options] "+
-			"binary... directory\nsee: "+cmdline.Quote(os.Args[0])+" --help")
+			"binary... directory\n"+
+			"or: binlibdepcp [options] --also path directory\nsee: "+cmdline.Quote(os.Args[0])+" --help")
 		return cmdline.StatusFailed
 	}
 	seen := map[string]bool{}
@@ -159,16 +162,23 @@ func hint(err error) []string {
 			"a directory tree: --also DIRECTORY"}
 	case errors.Is(err, jail.ErrStopped):
 		return []string{"the same command completes it"}
-	case errors.Is(err, unix.ENOSPC):
+	case onPath && errors.Is(err, unix.ENOSPC): // and not of standard output
 		return []string{"when there is room, the same command completes it"}
 	case onPath && failed.Op == "open" && errors.Is(failed.Err, unix.ENOTDIR):
 		return []string{"the last argument is the directory to copy to"}
 	case onPath && failed.Op == "mknod":
 		name := cmdline.Quote(failed.Path)
-		return []string{fmt.Sprintf("only the host's root can make a device; mount the "+
-			"host's in its place: "+
-			"touch %s && mount --bind /dev/%s %s", name,
+		lines := []string{fmt.Sprintf("only the host's root can make a device; mount "+
+			"the host's in its place: touch %s && mount --bind /dev/%s %s", name,
 			filepath.Base(failed.Path), name)}
+		if os.Geteuid() != 0 {
+			lines = append(lines, "type that, and start the step, in the shell of: "+
+				"unshare --user --map-root-user --mount bash")
+		}
+		return lines
+	case errors.Is(err, unix.EMFILE):
+		return []string{"the limit RLIMIT_NOFILE allows too few open files: " +
+			"prlimit --pid $$ --nofile=1024"}
 	case onPath && (errors.Is(failed.Err, unix.EACCES) ||
 		errors.Is(failed.Err, unix.EPERM)):
 		return []string{refusedHint(failed.Op)}
@@ -292,6 +302,8 @@ func inside(directory, root string) string {
 	return dir
 }
 
+var errEmpty = errors.New("a path is empty")
+
 // check returns what is wrong with the command line.
 func check(c *cli.Context, binaries []string, directory string, listing bool) error {
 	for _, word := range c.Args().Slice() {
@@ -299,8 +311,11 @@ func check(c *cli.Context, binaries []string, directory string, listing bool) er
 			return fmt.Errorf("options come first: %s", word)
 		}
 		if word == "" {
-			return errors.New("a path is empty")
+			return errEmpty
 		}
+	}
+	if slices.Contains(c.StringSlice("also"), "") {
+		return errEmpty // it would lead to the working directory
 	}
 	for _, what := range kinds(c) {
 		if !slices.Contains(extraNames, what) {
