@@ -18,7 +18,8 @@ const maxEntries = 1_000_000
 var errEntries = errors.New("more than 1000000 files in the jail")
 
 // Begin marks the jail as being written to, until Close. If the mark of an earlier run is
-// there, that run was killed, and Begin removes the temporary files that it has left.
+// there, that run was killed or left directories unfinished, and Begin removes the
+// temporary files that it has left.
 // Only then does Begin look through the whole jail. Its error is that of Leftovers.
 func (r *Root) Begin() error {
 	return r.do("mark", "", func() error {
@@ -26,8 +27,9 @@ func (r *Root) Begin() error {
 		if err == nil {
 			err = f.Close()
 		}
-		r.marked = err == nil || errors.Is(err, unix.EEXIST)
-		if !errors.Is(err, unix.EEXIST) {
+		r.resumed = errors.Is(err, unix.EEXIST)
+		r.marked = err == nil || r.resumed
+		if !r.resumed {
 			return nil // a disk that is full tells so at the first file
 		}
 		var failed []error
@@ -75,6 +77,9 @@ func (s *sweeper) directory(dir int, name string) error {
 	return errors.Join(failed...)
 }
 
+// kinds are the kinds of files that are made under temporary names.
+var kinds = []uint32{unix.S_IFREG, unix.S_IFLNK, unix.S_IFCHR, unix.S_IFBLK}
+
 func (s *sweeper) entry(dir int, last, path string) error {
 	var st unix.Stat_t
 	err := unix.Fstatat(dir, last, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -84,8 +89,7 @@ func (s *sweeper) entry(dir int, last, path string) error {
 		return s.root.failed("stat", path, err)
 	case isKind(&st, unix.S_IFDIR):
 		return s.descend(dir, last, path)
-	case strings.HasPrefix(last, prefix) &&
-		(isKind(&st, unix.S_IFREG) || isKind(&st, unix.S_IFLNK)):
+	case strings.HasPrefix(last, prefix) && slices.Contains(kinds, st.Mode&unix.S_IFMT):
 		s.found(s.root.path(path), func() error {
 			return s.root.failed("remove", path, unix.Unlinkat(dir, last, 0))
 		})

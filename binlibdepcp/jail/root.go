@@ -26,8 +26,8 @@ var (
 	ErrStopped    = errors.New("stopped")
 )
 
-// maxHandles bounds the directories that are kept open. Soft limits of 1024 descriptors
-// are usual: getrlimit(2).
+// maxHandles bounds the directories that are kept open. A soft limit of 1024 descriptors
+// is usual.
 const maxHandles = 256
 
 // maxTries bounds the repetitions of openat2, which fails with EAGAIN if it can't tell
@@ -52,6 +52,7 @@ type Root struct {
 	noUID    int  // what stat(2) shows for owners that have no ID here, or -1,
 	noGID    int  // and for groups
 	marked   bool // Begin has set its mark
+	resumed  bool // Begin has found the mark of an earlier run
 
 	using  sync.RWMutex // held for reading by every operation, for writing by Close
 	closed bool
@@ -61,6 +62,8 @@ type Root struct {
 	opened []int           // the handles to be closed
 	busy   map[string]bool // temporary names in use, in whatever directory
 	freed  *sync.Cond      // one of them is in use no more
+	// directories that Mkdir has made and KeepDir has to finish, by their names
+	unfinished map[string]unix.Stat_t
 }
 
 // calls are the system calls that a kernel, a file system or a seccomp filter may lack.
@@ -94,6 +97,7 @@ func open(dir string, calls calls, busy func()) (*Root, error) {
 		name: dir, handle: handle, calls: calls,
 		noUID: overflow("uid"), noGID: overflow("gid"),
 		dirs: map[string]int{"": handle}, busy: map[string]bool{},
+		unfinished: map[string]unix.Stat_t{},
 	}
 	r.freed = sync.NewCond(&r.mu)
 	if err := r.prepare(busy); err != nil {
@@ -167,7 +171,7 @@ func (r *Root) Close() error {
 		return r.failed("close", "", fs.ErrClosed)
 	}
 	r.closed = true
-	if r.marked {
+	if r.marked && len(r.unfinished) == 0 { // the next run finishes them
 		unix.Unlinkat(r.handle, prefix, 0)
 	}
 	for _, fd := range r.opened {
@@ -258,8 +262,8 @@ func (r *Root) open(name string, flags int) (int, error) {
 		defer f.Close()
 		return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	// Magic links, as /proc/PID/root, lead anywhere. Today the first flag refuses them
-	// too; that one should ask for it nevertheless says openat2(2).
+	// Magic links, such as /proc/PID/root, lead anywhere. RESOLVE_IN_ROOT refuses them
+	// too at present; openat2(2) asks callers to name both flags.
 	how := unix.OpenHow{
 		Flags:   uint64(flags) | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,

@@ -56,6 +56,61 @@ func TestDirectoriesOfTrees(t *testing.T) {
 	assert.Equal(t, int64(1000000000000000007), info.ModTime().UnixNano())
 	_, err = r.KeepDir("in", like)
 	assert.ErrorIs(t, err, unix.ENOTDIR, "a link isn't followed")
+	_, err = r.KeepDir("there", like)
+	assert.ErrorIs(t, err, ErrChanged, "Mkdir hasn't made it")
+
+	_, err = r.Mkdir("mine")
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(dir+"/mine", dir+"/away"))
+	require.NoError(t, os.Mkdir(dir+"/mine", 0o711))
+	_, err = r.KeepDir("mine", like)
+	assert.ErrorIs(t, err, ErrChanged)
+	info, err = os.Stat(dir + "/mine")
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeDir|0o711, info.Mode())
+}
+
+// The run after one that was killed or stopped finishes the directories of that one, and
+// no other run takes a directory for such a one.
+func TestUnfinishedDirectories(t *testing.T) {
+	dir := t.TempDir()
+	like := &syscall.Stat_t{
+		Mode: unix.S_IFDIR | 0o755, Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid()),
+	}
+	open := func() *Root {
+		r, err := Open(dir)
+		require.NoError(t, err)
+		require.NoError(t, r.Begin())
+		return r
+	}
+	require.NoError(t, os.Mkdir(dir+"/private", 0o700))
+	r := open()
+	made, err := r.Mkdir("private")
+	require.NoError(t, err)
+	assert.False(t, made)
+	made, err = r.Mkdir("tree")
+	require.NoError(t, err)
+	assert.True(t, made)
+	r.Stop()
+	_, err = r.KeepDir("tree", like)
+	assert.ErrorIs(t, err, ErrStopped)
+	require.NoError(t, r.Close())
+
+	require.NoError(t, os.Mkdir(dir+"/open", 0o711))
+	r = open()
+	made, err = r.Mkdir("open")
+	require.NoError(t, err)
+	assert.False(t, made)
+	made, err = r.Mkdir("tree")
+	require.NoError(t, err)
+	assert.True(t, made)
+	_, err = r.KeepDir("tree", like)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	assert.NoFileExists(t, dir+"/"+prefix)
+	info, err := os.Stat(dir + "/tree")
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeDir|0o755, info.Mode())
 }
 
 // A device replaces what is there, but for the same device, and -n keeps any.
@@ -71,6 +126,13 @@ func TestMakeDevice(t *testing.T) {
 		t.Skip("SKIPPED: only the host's root makes devices")
 	}
 	require.NoError(t, err)
+	require.NoError(t, unix.Mknod(dir+"/dev/"+prefix+"null", unix.S_IFCHR, int(null)))
+	var left []string
+	require.NoError(t, r.Leftovers(func(name string, remove func() error) {
+		left = append(left, name)
+		assert.NoError(t, remove())
+	}))
+	assert.Equal(t, []string{dir + "/dev/" + prefix + "null"}, left)
 	stat := func() *syscall.Stat_t {
 		info, err := os.Lstat(dir + "/dev/null")
 		require.NoError(t, err)
