@@ -23,7 +23,8 @@ const chunk = 16 << 20
 // be set. Copy returns what was lost: some of "setuid", "setgid" and "capabilities", in
 // this order.
 //
-// The error is ErrChanged, with the path of src, if src was written to meanwhile. A file
+// The error is ErrChanged, with the path of src, if src was written to meanwhile, and
+// ErrSize if src is a file of /proc, for example, whose size stat(2) doesn't tell. A file
 // that is in its own place already, because the jail is / for example, is left as it is.
 // If a hard link to it is there, a copy replaces that: a jail doesn't share files with
 // the host.
@@ -78,15 +79,18 @@ func (r *Root) copy(src *os.File, st *unix.Stat_t,
 	return dropped, s.commit(err)
 }
 
-// unchanged returns ErrChanged unless src is still the file that was copied.
+// unchanged returns ErrChanged unless src is still the file that was copied, and ErrSize
+// if src had never the size that stat(2) tells.
 func unchanged(src *os.File, before *unix.Stat_t, copied int64) error {
 	var now unix.Stat_t
 	if err := unix.Fstat(int(src.Fd()), &now); err != nil {
 		return err
 	}
-	if copied != before.Size || now.Size != before.Size ||
-		now.Mtim != before.Mtim || now.Ctim != before.Ctim {
+	switch {
+	case now.Size != before.Size || now.Mtim != before.Mtim || now.Ctim != before.Ctim:
 		return &fs.PathError{Op: "copy", Path: src.Name(), Err: ErrChanged}
+	case copied != before.Size:
+		return &fs.PathError{Op: "copy", Path: src.Name(), Err: ErrSize}
 	}
 	return nil
 }

@@ -300,7 +300,7 @@ func TestCopyWhatIsNoFile(t *testing.T) {
 	}
 	// Of a file in /proc fstat says that it is empty.
 	_, err = r.Copy(openFile(t, "/proc/self/status"), "x")
-	assert.ErrorIs(t, err, ErrChanged)
+	assert.ErrorIs(t, err, ErrSize)
 	assert.NoFileExists(t, dir+"/x")
 	noTemporary(t, dir)
 }

@@ -24,6 +24,8 @@ var (
 	ErrChanged    = errors.New("changed while it was copied")
 	ErrNotRegular = errors.New("not a regular file")
 	ErrStopped    = errors.New("stopped")
+	ErrSize       = errors.New(
+		"its size isn't true: no file of /proc or /sys can be copied")
 )
 
 // maxHandles bounds the directories that are kept open. A soft limit of 1024 descriptors
