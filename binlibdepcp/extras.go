@@ -242,8 +242,8 @@ func (e *extras) nss(c *ldso.Closure, libc *ldso.Libc) {
 	}
 	if missing != nil {
 		e.notes = append(e.notes,
-			fmt.Sprintf("%s names %s, which no module is found for with %s",
-				file, strings.Join(missing, " and "), libc.Name))
+			fmt.Sprintf("no modules for %s, which %s names, are on this system for %s",
+				strings.Join(missing, " and "), file, libc.Name))
 	}
 }
 
