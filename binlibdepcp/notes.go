@@ -87,7 +87,10 @@ func (e *extras) needMore(closures []*ldso.Closure, with, also []string) {
 				}
 			}
 			names := e.existing(c.Program, program.paths, match)
-			options = append(options, e.alsoOptions(names, also)...)
+			if more := e.alsoOptions(names, also); more != nil {
+				// -q, since a line for each file of a tree would hide what matters
+				options = append(append([]string{"-q"}, options...), more...)
+			}
 			if options != nil {
 				e.notes = append(e.notes,
 					fmt.Sprintf("%s reads files that no header names: add %s%s",
