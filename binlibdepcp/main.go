@@ -122,7 +122,8 @@ func report(err error) int {
 	case errors.As(err, &usage):
 		cmdline.Report(os.Stderr, "binlibdepcp", err, "usage: binlibdepcp [options] "+
 			"binary... directory\n"+
-			"or: binlibdepcp [options] --also path directory\nsee: "+cmdline.Quote(os.Args[0])+" --help")
+			"or: binlibdepcp [options] --also path directory\nsee: "+
+			cmdline.Quote(os.Args[0])+" --help")
 		return cmdline.StatusFailed
 	}
 	seen := map[string]bool{}
