@@ -3,11 +3,12 @@
 package job
 
 import (
-	"runtime"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/linux"
 )
 
 // A terminal is the controlling terminal of the step, with what has to be given back.
@@ -107,20 +108,8 @@ func (t *terminal) giveTo(group int) {
 // set makes a process group the foreground group. From the background that means
 // SIGTTOU, unless the calling thread blocks it.
 func (t *terminal) set(group int) {
-	defer blockTTOU()()
+	defer linux.BlockTTOU()()
 	_ = unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group)
-}
-
-// blockTTOU blocks SIGTTOU for this thread until the function that it returns is called.
-func blockTTOU() func() {
-	runtime.LockOSThread()
-	var before unix.Sigset_t
-	ttou := unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGTTOU - 1)}}
-	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &before)
-	return func() {
-		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-		runtime.UnlockOSThread()
-	}
 }
 
 // ticks returns when to look at the foreground group. Nothing tells the step that a
@@ -157,7 +146,7 @@ func (t *terminal) restore(settings bool) {
 	// A foreground group with members is to stay: after Ctrl-Z and bg it is the shell's.
 	t.takeBack()
 	if settings && t.settings != nil && t.front() == t.group {
-		defer blockTTOU()()
+		defer linux.BlockTTOU()()
 		_ = unix.IoctlSetTermios(t.fd, unix.TCSETS, t.settings)
 	}
 	unix.Close(t.fd)

@@ -377,6 +377,31 @@ func TestContinued(t *testing.T) {
 	s.Expect("status 0")
 }
 
+// kill %1 ends a play that Ctrl-Z has stopped, and leaves the shell its terminal.
+func TestKillStopped(t *testing.T) {
+	for _, sig := range []string{"TERM", "HUP"} {
+		t.Run(sig, func(t *testing.T) {
+			cmd := play(t, "1")
+			s := steptest.OpenShell(t)
+			before := s.Settings()
+			s.Type("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
+			s.Expect("\nhost# $")
+			steptest.WaitFor(t, "keys are single",
+				func() bool { return s.Settings().Lflag&unix.ICANON == 0 })
+			s.Type(steptest.CtrlZ)
+			s.Expect("Stopped.*\nhost> $")
+			pid := strings.Fields(s.Run("jobs -p"))[0]
+			s.Run("kill -" + sig + " %1")
+			steptest.WaitFor(t, "the job has ended", func() bool {
+				return steptest.ReadProcess(pid).State == ""
+			})
+			s.Run("wait")
+			assert.Contains(t, s.Run("jobs; echo none"), "none\n")
+			assert.Equal(t, before, s.Settings())
+		})
+	}
+}
+
 func envOf(cmd *exec.Cmd, name string) (value string) {
 	for _, env := range cmd.Env {
 		if v, ok := strings.CutPrefix(env, name+"="); ok {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
@@ -242,18 +243,17 @@ func (p *player) key(ctx context.Context) error {
 	single := *before
 	single.Lflag &^= unix.ICANON | unix.ECHO
 	single.Cc[unix.VMIN], single.Cc[unix.VTIME] = 1, 0
-	set := func(to *unix.Termios) { _ = unix.IoctlSetTermios(0, unix.TCSETSW, to) }
 	continued := make(chan os.Signal, 1) // after Ctrl-Z the shell has set what it likes
 	signal.Notify(continued, unix.SIGCONT)
 	defer signal.Stop(continued)
-	set(&single)
-	defer set(before)
+	setTerminal(&single)
+	defer setTerminal(before)
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-continued:
-			set(&single)
+			setTerminal(&single)
 		default:
 		}
 		ready := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
@@ -269,4 +269,15 @@ func (p *player) key(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// setTerminal sets the terminal's settings. In the background, after Ctrl-Z, they are the
+// business of the shell there.
+func setTerminal(to *unix.Termios) {
+	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	if err == nil && group != unix.Getpgrp() {
+		return
+	}
+	defer linux.BlockTTOU()() // the shell may take the terminal right now
+	_ = unix.IoctlSetTermios(0, unix.TCSETSW, to)
 }
