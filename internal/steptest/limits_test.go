@@ -185,8 +185,8 @@ func TestForeignQueue(t *testing.T) {
 		"remove it: ")+11:]), "sudo ", "")
 	_, status := inUserNamespace(t, "true")
 	require.Equal(t, 0, status)
-	mend := exec.Command("unshare", "-m", "sh", "-c", hint)
-	text, err := mend.CombinedOutput()
+	fix := exec.Command("unshare", "-m", "sh", "-c", hint)
+	text, err := fix.CombinedOutput()
 	assert.NoError(t, err, string(text))
 	assert.Empty(t, Queues())
 }
