@@ -8,7 +8,7 @@
 //
 // Commands:
 //
-//	doctor   try what the steps need, and say what mends it
+//	doctor   try what the steps need, and print fixes
 //	play     play a chapter in the terminal, its commands run for real
 //	verify   say whether a process meets the goal of a chapter
 //	ns       show the namespaces of processes beside each other

@@ -33,7 +33,7 @@ type diagnosis struct {
 	ID    string   `json:"id"`
 	Error string   `json:"error"`
 	Cause string   `json:"cause"`
-	Fix   string   `json:"mend"`
+	Fix   string   `json:"fix"`
 	Steps []string `json:"steps"`
 }
 

@@ -601,7 +601,7 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out, &shape))
 	for key, keys := range map[string][]string{
 		"steps":     {"name", "can", "causes"},
-		"diagnoses": {"id", "error", "cause", "mend", "steps"},
+		"diagnoses": {"id", "error", "cause", "fix", "steps"},
 		"probes":    {"name", "ok", "error"},
 	} {
 		first := shape[key].([]any)[0].(map[string]any)

@@ -11,8 +11,8 @@
 //	prefix     the command that has to stand in front of a step, or ""
 //	steps      [{name, can, causes}]: the steps in order, and binlibdepcp; the causes
 //	           are the ids of diagnoses
-//	diagnoses  [{id, error, cause, mend, steps}]: what is in the way, of which steps;
-//	           the mend is the command that fixes it, the error what a probe met; the
+//	diagnoses  [{id, error, cause, fix, steps}]: what is in the way, of which steps;
+//	           the fix is a command, the error what a probe met; the
 //	           id "slow" means that nothing was found out in time
 //	notes      the same, for what no step needs but the chapters show
 //	probes     [{name, ok, error}]: all that was tried, in order; last user, the user
