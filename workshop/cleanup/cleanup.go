@@ -24,7 +24,7 @@ and not killed.
 Mounts can't be left: a step makes them in a namespace that ends with it.
 What is in use, another user's, or not made by these programs stays.
 
-Status 1: something is left that a run has left, or could not be looked at.`
+Exit status 1: something could not be removed or checked.`
 
 // Command returns the command.
 func Command() *cli.Command {
@@ -47,6 +47,12 @@ func run(c *cli.Context) error {
 	if slices.Contains(c.Args().Slice(), "") {
 		return &cmdline.UsageError{Err: errors.New("a jail without a name")}
 	}
+	for _, dir := range c.Args().Slice() {
+		if isRoot(dir) {
+			return &cmdline.UsageError{Err: fmt.Errorf(
+				"%s is the root directory of this machine, not a jail", dir)}
+		}
+	}
 	t := &tidier{dry: c.Bool("dry-run")}
 	t.queue()
 	t.chapters("/dev/shm")
@@ -64,6 +70,13 @@ func run(c *cli.Context) error {
 		return cli.Exit("", 1)
 	}
 	return nil
+}
+
+// isRoot reports whether a directory is the root directory, under any name.
+func isRoot(dir string) bool {
+	root, err1 := os.Stat("/")
+	info, err2 := os.Stat(dir)
+	return err1 == nil && err2 == nil && os.SameFile(root, info)
 }
 
 // A tidier tells what it finds as it goes.

@@ -194,8 +194,7 @@ func (t *tidier) proc(root *jail.Root, dir string) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return reason("it is no directory")
 	case st.Dev != top.Dev:
-		return reason("something is mounted on it, in the namespace that this is: no " +
-			"step does that")
+		return reason("something is mounted on it, and no step mounted it")
 	case st.Mode&0o222 != 0:
 		return reason(fmt.Sprintf("no step made it: its mode is %o, not 555",
 			st.Mode&0o777))
