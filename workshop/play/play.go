@@ -9,6 +9,7 @@
 package play
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func Command() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "a", Aliases: []string{"auto"},
-				Usage: "wait for no keys; so too without a terminal",
+				Usage: "don't wait for keys (the default without a terminal)",
 			},
 			&cli.BoolFlag{
 				Name: "l", Aliases: []string{"list"},
@@ -95,7 +96,7 @@ func start(c *cli.Context, ch *page.Chapter) (int, error) {
 		return 0, nil
 	case !c.Args().Present():
 		return 0, errors.New(
-			"--section takes a chapter, too: play --section NAME CHAPTER")
+			"--section needs a chapter, too: play --section NAME CHAPTER")
 	}
 	return section(ch, c.String("section"))
 }
@@ -267,29 +268,31 @@ func programs() (string, error) {
 func (p *player) becomeRoot(chosen []*page.Chapter) error {
 	for _, ch := range chosen {
 		if ch.NeedsRoot {
-			return fmt.Errorf("chapter %s takes root, not that of a user namespace: %s",
+			return fmt.Errorf("chapter %s needs root, not that of a user namespace: %s",
 				ch.Name, advice.Me().AsRoot("workshop", "play "+ch.Name))
 		}
 	}
 	enter := []string{"unshare", "--user", "--map-root-user"}
 	unshare, err := exec.LookPath(enter[0])
 	if err != nil {
-		return fmt.Errorf("namespaces take root, and to become it unshare is missing, "+
-			"of util-linux: %s",
+		return fmt.Errorf("creating namespaces needs root or unshare(1) (package "+
+			"util-linux), and neither is available: %s",
 			advice.Me().AsRoot("workshop", "play"))
 	}
 	try := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true")
 	if out, err := try.CombinedOutput(); err != nil {
+		// It is not from unshare(1) if that could not be started.
+		why := cmp.Or(strings.TrimSpace(string(out)), err.Error())
 		return fmt.Errorf(
-			"namespaces take root, and a user namespace is refused (%s): %s; "+
-				"why, workshop doctor tells",
-			strings.TrimSpace(string(out)), advice.Me().AsRoot("workshop", "play"))
+			"namespaces need root, and a user namespace is refused (%s): %s; "+
+				"`workshop doctor` shows the cause",
+			why, advice.Me().AsRoot("workshop", "play"))
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	p.prose("Namespaces take root: this runs in a user namespace, where you are root.")
+	p.prose("Namespaces need root: this runs in a user namespace, where you are root.")
 	if p.err != nil {
 		return p.err
 	}

@@ -145,7 +145,7 @@ func TestBadInput(t *testing.T) {
 		{"nine", "workshop: no chapter nine; there are 0-setup, 1-pid, ", 125},
 		{"1 2", "workshop: one chapter, and options before it: 2", 125},
 		{"--section x 1", "workshop: chapter 1-pid has no section x; there are ", 125},
-		{"--section Inside", "workshop: --section takes a chapter, too", 125},
+		{"--section Inside", "workshop: --section needs a chapter, too", 125},
 		{"--colour 1", "workshop: no such option: --colour", 125},
 	} {
 		t.Run(test.args, func(t *testing.T) {
@@ -438,15 +438,15 @@ func TestPlainUser(t *testing.T) {
 		}
 		require.NoError(t, err, string(out))
 		assert.Regexp(t,
-			`^Namespaces take root: this runs in a user namespace`, string(out))
+			`^Namespaces need root: this runs in a user namespace`, string(out))
 		assert.Contains(t, string(out), "\n Child: PID 1\n")
 	})
 	t.Run("no unshare", func(t *testing.T) {
 		cmd := plain(t)
 		cmd.Env = append(cmd.Env, "PATH=/nonexistent")
 		out, _ := cmd.CombinedOutput()
-		assert.Contains(t, string(out), "workshop: namespaces take root, and to become "+
-			"it unshare is missing, of util-linux: sudo ")
+		assert.Contains(t, string(out), "workshop: creating namespaces needs root or "+
+			"unshare(1) (package util-linux), and neither is available: sudo ")
 		assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	})
 }
