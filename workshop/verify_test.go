@@ -224,7 +224,7 @@ goal of chapter 2, MNT: not yet
   ✗ a MNT namespace of its own
   ✗ no mount in a peer group with one of the host's
   ✗ a /proc that is of its own PID namespace: it is the host's
-  ✗ a mount that the host hasn't, beside /proc
+  ✗ a mount, other than /proc, that is not on the host
   hint: Its PID namespace is the host's. An option of step2-mnt makes a new
     one: --help lists them.
   type on the host: step2-mnt -pm bash
@@ -492,7 +492,7 @@ func TestVerifyUnknown(t *testing.T) {
 		text := strings.ReplaceAll(string(out), "\n            ", " ")
 		assert.Regexp(t, strings.ReplaceAll(want, "PID", strconv.Itoa(r.pid)), text)
 		assert.Contains(t, text, "operation not permitted")
-		assert.Regexp(t, `(?m)^goal of chapter `+step+`, \w+: can't be told$`, text)
+		assert.Regexp(t, `(?m)^goal of chapter `+step+`, \w+: unknown$`, text)
 		assert.Contains(t, text, "  ✓ ")
 		assert.NotContains(t, text, "hint")
 	}
@@ -524,7 +524,7 @@ func TestVerifyEndsMeanwhile(t *testing.T) {
 	steptest.NeedsHost(t)
 	ended := regexp.MustCompile(
 		`^workshop: look at process [0-9]+: (no such process|it has ended meanwhile|` +
-			`it has ended, and its parent has not waited for it yet)\n$`)
+			`it is a zombie: it has exited, but its parent has not collected its status)\n$`)
 	for i := range 60 {
 		cmd := exec.Command("sleep", strconv.FormatFloat(float64(i)*0.0005, 'f', 4, 64))
 		require.NoError(t, cmd.Start())

@@ -25,7 +25,8 @@ type Details struct {
 }
 
 // ErrEnded is of a process that is a zombie.
-var ErrEnded = errors.New("it has ended, and its parent has not waited for it yet")
+var ErrEnded = errors.New(
+	"it is a zombie: it has exited, but its parent has not collected its status")
 
 // Inspect returns what there is to know of a process.
 func Inspect(pid int) (*Details, error) {

@@ -46,8 +46,8 @@ var goals = []goal{
 				}
 				return fmt.Sprintf("it is PID %d", f.Inside)
 			},
-			hint: "PID 1 is the command that the step was given, not what that one " +
-				"has started.",
+			hint: "PID 1 is the command you gave to the step, not a process that " +
+				"this command started.",
 			then: command{"step1-pid", "-p bash"},
 		},
 		{
@@ -80,7 +80,7 @@ var goals = []goal{
 		},
 		properProc(command{"", "mount -t proc proc /proc"}),
 		{
-			text: "a mount that the host hasn't, beside /proc", fact: "mounts",
+			text: "a mount, other than /proc, that is not on the host", fact: "mounts",
 			holds: func(f *facts) bool { return len(f.addedMounts()) > 0 },
 			hint: "Mount something in there, and look for it on the host. A tmpfs " +
 				"takes no disk, and any " +

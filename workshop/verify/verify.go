@@ -86,7 +86,7 @@ func run(c *cli.Context) error {
 func parse(args []string) (g *goal, pid int, err error) {
 	switch len(args) {
 	case 0:
-		return nil, 0, errors.New("no step")
+		return nil, 0, errors.New("name a step: 1 to 6")
 	case 1, 2:
 	default:
 		return nil, 0, fmt.Errorf("one step and one PID, not %q too", args[2])

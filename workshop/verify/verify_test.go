@@ -503,7 +503,7 @@ NET: not yet
 		assert.Contains(t, text, "  "+line+"\n")
 	}
 	assert.True(t, strings.HasSuffix(text, `
-goal of chapter 3, UTS: can't be told
+goal of chapter 3, UTS: unknown
   ✓ a UTS namespace of its own
   ? a hostname that isn't the host's
   be root: sudo bin/workshop verify 3 4706

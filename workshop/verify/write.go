@@ -33,7 +33,7 @@ var (
 	hues  = map[string]*output.Colour{
 		met: output.Green, unmet: output.Red, unknown: output.Yellow,
 	}
-	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "can't be told"}
+	verdicts = map[string]string{met: "met", unmet: "not yet", unknown: "unknown"}
 )
 
 // text returns the report in so many columns. Commands are never broken: they can be
