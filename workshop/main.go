@@ -86,10 +86,13 @@ func optionsFirst(flags []cli.Flag, args []string) []string {
 			operands = append(operands, word)
 		default:
 			options = append(options, word)
-			if needsValue(flags, word) && i+1 < len(args) {
-				i++
-				options = append(options, args[i])
+			if !needsValue(flags, word) {
+				continue
 			}
+			if i++; i == len(args) {
+				return options // or "--" would be the value that is missing
+			}
+			options = append(options, args[i])
 		}
 	}
 	return append(append(options, "--"), operands...)

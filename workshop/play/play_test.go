@@ -146,6 +146,7 @@ func TestBadInput(t *testing.T) {
 		{"1 2", "workshop: one chapter, and options before it: 2", 125},
 		{"--section x 1", "workshop: chapter 1-pid has no section x; there are ", 125},
 		{"--section Inside", "workshop: --section needs a chapter, too", 125},
+		{"1 --auto --section", "workshop: option needs a value: --section", 125},
 		{"--colour 1", "workshop: no such option: --colour", 125},
 	} {
 		t.Run(test.args, func(t *testing.T) {
