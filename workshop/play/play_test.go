@@ -412,7 +412,7 @@ func envOf(cmd *exec.Cmd, name string) (value string) {
 	return value
 }
 
-// Whoever isn't root becomes it in a user namespace, or is told what to do.
+// Without root, play runs in a user namespace, or prints what to do.
 func TestPlainUser(t *testing.T) {
 	if !linux.InInitialUser() {
 		t.Skip("SKIPPED: only root can become somebody else; the other tests run as a " +
@@ -450,6 +450,24 @@ func TestPlainUser(t *testing.T) {
 			"unshare(1) (package util-linux), and neither is available: sudo ")
 		assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 	})
+}
+
+// unshare(1) that can't be started prints nothing. The error is in its place.
+func TestFewDescriptors(t *testing.T) {
+	cmd := exec.Command("/bin/sh", append([]string{
+		"-c", `ulimit -n 12; exec "$@"`, "sh",
+	}, play(t, "--auto", "1").Args...)...)
+	if linux.InInitialUser() {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
+			Uid: 65534, Gid: 65534,
+		}}
+	} else if os.Getuid() == 0 {
+		t.Skip("SKIPPED: needs a plain user")
+	}
+	out, _ := cmd.CombinedOutput()
+	assert.Contains(t, string(out), "a user namespace is refused (")
+	assert.NotContains(t, string(out), "()")
+	assert.Contains(t, string(out), "; `workshop doctor` shows the cause\n")
 }
 
 // What is embedded can be played.
