@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CONTRIBUTING.md gives a reason for each module that go.mod requires directly, and for no
-// other one.
+// CONTRIBUTING.md gives a reason for each module that go.mod requires directly, and for
+// no other module.
 func TestModules(t *testing.T) {
 	page, err := os.ReadFile("CONTRIBUTING.md")
 	require.NoError(t, err)

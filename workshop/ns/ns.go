@@ -26,8 +26,8 @@ import (
 // interval is the time between two looks of --watch.
 const interval = 500 * time.Millisecond
 
-const description = `Without a PID it shows the calling shell, and every process (started by a
-step or on a terminal) that has a namespace this shell doesn't share.
+const description = `Without a PID it shows the calling shell, and every process (started
+by a step or on a terminal) that has a namespace this shell doesn't share.
 Services of the system have neither: workshop ns only names them, and lsns(8) lists them.
 
 Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one
