@@ -38,12 +38,12 @@ jail: build ## fill a jail with a shell and the usual small tools: make jail DIR
 	@echo 'try, as root: $(BIN)/step6-chroot -pmc "$(DIR)" bash'
 
 test: ## run all tests, as root or not
-	go test -count=1 ./...
+	go test -count=1 -timeout 30m ./...
 
 # Not the packages whose tests run the built programs: the detector sees only the test there.
 BUILT = bench|machines|steptest|docs|doctor|play|workshop|binlibdepcp|randomtree|step[0-9]-[a-z]+
 race: ## the tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 go test -race -count=1 $$(go list ./... | grep -Ev '/($(BUILT))$$')
+	CGO_ENABLED=1 go test -race -count=1 -timeout 30m $$(go list ./... | grep -Ev '/($(BUILT))$$')
 
 soak: ## the tests with hundreds of random kills and an hour of random trees
 	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...

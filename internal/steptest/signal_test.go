@@ -307,7 +307,7 @@ func TestCommandOfOtherUser(t *testing.T) {
 		sleep.PID), r.output.String())
 }
 
-// Another process holds the lock while a run removes its queue: the run ends all the same.
+// Another process holds the lock while a run removes its queue: the run still ends.
 func TestRemoveWhileLocked(t *testing.T) {
 	for _, sig := range []unix.Signal{0, unix.SIGTERM} {
 		t.Run(fmt.Sprint(int(sig)), func(t *testing.T) {
