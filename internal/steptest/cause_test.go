@@ -95,6 +95,16 @@ func TestFIFOsInJail(t *testing.T) {
 	assert.Empty(t, Queues())
 }
 
+// A program may be executable and stand where nothing can be executed.
+func TestNoexec(t *testing.T) {
+	NeedsHost(t)
+	out, status := shell(t, "exec unshare --mount sh -c 'mount -t tmpfs -o noexec none /mnt"+
+		" && cp /bin/true /mnt/ && exec step1-pid -p /mnt/true'")
+	assert.Equal(t, 126, status)
+	assert.Equal(t, "step1-pid: exec /mnt/true: permission denied\n"+
+		"  it is on a mount with the option noexec: findmnt -T /mnt/true\n", out)
+}
+
 // No descriptor is left for the child, or for the hint itself.
 func TestFewDescriptors(t *testing.T) {
 	NeedsHost(t)
