@@ -48,6 +48,8 @@ race: ## the tests under the race detector, which needs a C compiler
 soak: ## the tests with hundreds of random kills and an hour of random trees
 	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...
 
+# The linter's cache names files by their paths, so each checkout has a cache of its own.
+lint: export GOLANGCI_LINT_CACHE = $(CURDIR)/.cache/golangci-lint
 lint: ## go vet, golangci-lint (.golangci.yml), shellcheck
 	go vet ./...
 	GOOS=darwin go vet ./...
@@ -75,6 +77,6 @@ docs: ## write the code that the chapters show into them, from the sources
 	go run ./docs/include docs/*.md
 
 clean: ## remove what the build and the demo make
-	rm -rf bin jail cover
+	rm -rf bin jail cover .cache
 
 .PHONY: help build fetch demo jail test race soak lint bench cover diff diffs docs clean
