@@ -46,7 +46,7 @@ func (e *extras) addAll(closures []*ldso.Closure, with, also []string) error {
 	if err := e.also(also); err != nil {
 		return err
 	}
-	libcs := map[ldso.Inode]bool{} // of each ABI one, as a rule
+	libcs := map[ldso.Inode]bool{} // usually one of each ABI
 	for _, c := range slices.Concat(all(closures), all(e.extra)) {
 		e.because("--with dlopen", c,
 			func() { e.dlopen(c, slices.Contains(with, "dlopen")) })

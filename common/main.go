@@ -74,7 +74,7 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	os.Exit(cmdline.ExitStatus(err))
 }
 
-// report prints "program: operation object: errno", and beneath it the fix.
+// report prints "program: operation object: errno", and the fix on the next line.
 func report(w io.Writer, program string, err error, own []Hint,
 	gather func() *cause.Facts,
 ) {

@@ -17,7 +17,7 @@ type item struct {
 	next   *item
 }
 
-// loadNeeds loads what an object needs, and what that needs in its turn, breadth first.
+// loadNeeds loads the libraries that an object needs, and their libraries, breadth first.
 // But the needs of a filtee, which comes before its filter, are next.
 func (s *space) loadNeeds(o *Object) {
 	at := &item{object: o}

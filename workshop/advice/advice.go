@@ -57,7 +57,7 @@ func join(program, args string) string {
 // directory returns the path of a file up to its name, or "".
 func directory(file string) string { return file[:strings.LastIndex(file, "/")+1] }
 
-// An Error has lines beneath it that say how to fix it.
+// An Error is an error with lines below it that name the fix.
 type Error struct {
 	Err    error
 	Advice string // lines, or ""
