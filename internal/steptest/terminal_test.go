@@ -183,12 +183,12 @@ func TestCtrlZ(t *testing.T) {
 		NeedsHost(t)
 		for _, options := range []string{"", "-p"} {
 			tt := OpenTerminal(t, exec.Command("sh", "-c",
-				"exec step1-pid "+options+" cat"))
-			WaitForProcess(t, "cat", "S")
+				"exec step1-pid "+options+" cat -u"))
+			WaitForProcess(t, "cat -u", "S")
 			tt.Type(CtrlZ + "still here\n")
 			tt.Expect(`still here\n(\^Z)?still here\n`)
 			tt.Type(CtrlD)
-			WaitFor(t, "cat has ended", func() bool { return Processes("cat") == nil })
+			WaitFor(t, "cat has ended", func() bool { return Processes("cat -u") == nil })
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestEndInBackground(t *testing.T) {
 // kill %1 ends a stopped job, also a PID 1 that has no handler and uses the terminal.
 func TestKillStopped(t *testing.T) {
 	for _, command := range []string{
-		"step1-pid cat", "step1-pid -p cat", "step1-pid -p sleep 86307",
+		"step1-pid cat -u", "step1-pid -p cat -u", "step1-pid -p sleep 86307",
 		"step1-pid -p bash --norc --noediting -c 'read x'",
 		"step1-pid sh -c 'trap : TERM HUP; while :; do read x; done'",
 	} {
@@ -243,8 +243,8 @@ func TestKillStopped(t *testing.T) {
 // A step in the background that reads from the terminal is stopped, and doesn't spin.
 func TestBackground(t *testing.T) {
 	for _, command := range []string{
-		"cat", "step1-pid cat", "step1-pid -p cat",
-		"step2-mnt -pm cat",
+		"cat -u", "step1-pid cat -u", "step1-pid -p cat -u",
+		"step2-mnt -pm cat -u",
 	} {
 		t.Run(command, func(t *testing.T) {
 			tt := OpenShell(t)
@@ -256,10 +256,10 @@ func TestBackground(t *testing.T) {
 					tt.Run("bg")
 					WaitFor(t, "the shell knows of the next stop", stopped)
 				}
-				assert.Equal(t, "T", WaitForProcess(t, "cat", "").State,
+				assert.Equal(t, "T", WaitForProcess(t, "cat -u", "").State,
 					"it must not spin")
 				tt.Type("fg\n")
-				tt.Expect("cat\n")
+				tt.Expect("cat -u\n")
 				tt.Type("one\n")
 				tt.Expect("(one\n.*){2}")
 				tt.Type(CtrlD)
@@ -286,8 +286,11 @@ func TestCtrlZAtStart(t *testing.T) {
 		time.Sleep(time.Duration(i%10) * time.Millisecond)
 		tt.Type(CtrlZ)
 		tt.Expect(stopped)
+		// SIGSTOP has been sent to PID 1, which may still be on its way to the stop.
 		for _, p := range Processes("sh -c read x; echo got $x") {
-			assert.Equal(t, "T", p.State)
+			WaitFor(t, "PID 1 is stopped", func() bool {
+				return ReadProcess(strconv.Itoa(p.PID)).State == "T"
+			})
 		}
 		tt.Type("fg\n")
 		tt.Expect("x'\n")
