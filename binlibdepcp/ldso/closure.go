@@ -358,6 +358,15 @@ func (c *Closure) Dlopen(name string, by *Object) (*Object, error) {
 	if c.exceeded() {
 		return nil, c.limit()
 	}
+	if c.base.has(by) && !c.main.has(by) {
+		// An object that only another CPU loads opens nothing on this CPU.
+		o, err := c.base.dlopen(name, by)
+		if err != nil {
+			return nil, err
+		}
+		c.collect(c.base)
+		return o, nil
+	}
 	n, problems := len(c.main.objects), len(c.Problems)
 	o, err := c.main.dlopen(name, by)
 	if len(c.Problems) > problems {

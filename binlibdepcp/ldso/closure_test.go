@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -935,6 +936,33 @@ func TestDlopenBaseline(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "/r/glibc-hwcaps/x86-64-v3/liba.so /r/liba.so /fast/plug.so "+
 		"/slow/plug.so", describe(c))
+}
+
+// What a library opens that only the least CPU loads isn't there for this CPU.
+func TestDlopenByBaseline(t *testing.T) {
+	l := New(files{
+		"bin/app": elfSpec{
+			interp: glibcName, needed: []string{"liba.so"},
+			runpath: "/r",
+		}, "lib64/ld-linux-x86-64.so.2": glibc236,
+		"r/glibc-hwcaps/x86-64-v3/liba.so": elfSpec{
+			soname: "liba.so", runpath: "/fast",
+		},
+		"r/liba.so":     elfSpec{soname: "liba.so", runpath: "/slow"},
+		"slow/plug.so":  library("libb.so"),
+		"lib64/libb.so": library(),
+	}.view(), "/")
+	l.CPU = CPU{Platform: "x86_64", HWCaps: []string{"x86-64-v3"}}
+	c, err := l.Closure("/bin/app")
+	require.NoError(t, err)
+	least := c.Objects[slices.IndexFunc(c.Objects,
+		func(o *Object) bool { return o.Name == "/r/liba.so" })]
+	_, err = c.Dlopen("plug.so", least)
+	require.NoError(t, err)
+	assert.Nil(t, c.Find("plug.so"))
+	assert.Nil(t, c.Find("libb.so"))
+	assert.Equal(t, "/r/glibc-hwcaps/x86-64-v3/liba.so /r/liba.so /slow/plug.so "+
+		"/lib64/libb.so", describe(c))
 }
 
 // An error says where was looked.

@@ -160,6 +160,9 @@ func (s *space) forget(from int) {
 	s.objects = s.objects[:from]
 }
 
+// has reports whether the space has this object, and not only one of the same file.
+func (s *space) has(o *Object) bool { return s != nil && s.byInode[o.Inode()] == o }
+
 // counterpart returns the object that is in the place of one of another space.
 func (s *space) counterpart(o *Object) *Object {
 	if same := s.byInode[o.Inode()]; same != nil {
