@@ -12,9 +12,9 @@
 //	-v, --verbose            say what parent and child do
 //	-p, --pid                new PID namespace
 //
-// New in this step: CLONE_NEWPID of clone(2). The command is PID 1 of a PID namespace,
-// yet ps lists the host's processes, or fails to find itself: it reads /proc, and that
-// is the host's.
+// New in this step: CLONE_NEWPID of clone(2). The command is PID 1 of a new PID
+// namespace. ps still lists the host's processes, because ps reads /proc, and /proc is
+// still the host's.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 func parent(c *cli.Context) error {
 	var flags uintptr
 	if c.Bool("pid") {
-		// The child is PID 1 in there; the parent stays where it is.
+		// The child is PID 1 of the new namespace. The parent stays in its own.
 		flags |= unix.CLONE_NEWPID
 	}
 
@@ -45,7 +45,7 @@ func parent(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	process.Release() // it has waited, so that the lines of both keep one order
+	process.Release() // the child has waited for this
 	return process.Wait()
 }
 

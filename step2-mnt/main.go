@@ -13,8 +13,8 @@
 //	-p, --pid                new PID namespace
 //	-m, --mnt                new MNT namespace
 //
-// New in this step: CLONE_NEWNS. The child has its own list of mounts, so that it can
-// mount a proc of its PID namespace on /proc: now ps tells the truth.
+// New in this step: CLONE_NEWNS. The child has its own list of mounts, so it can mount a
+// proc of its PID namespace on /proc. Now ps lists the processes of that namespace only.
 package main
 
 import (
@@ -38,7 +38,7 @@ func main() {
 func parent(c *cli.Context) error {
 	var flags uintptr
 	if c.Bool("pid") {
-		// The child is PID 1 in there; the parent stays where it is.
+		// The child is PID 1 of the new namespace. The parent stays in its own.
 		flags |= unix.CLONE_NEWPID
 	}
 	if c.Bool("mnt") {
@@ -50,22 +50,22 @@ func parent(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	process.Release() // it has waited, so that the lines of both keep one order
+	process.Release() // the child has waited for this
 	return process.Wait()
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.
 func child(c *cli.Context) error {
 	if c.Bool("mnt") {
-		// systemd makes all mounts shared: what the child mounts would appear on the
-		// host too. Private, it stays here: mount_namespaces(7).
+		// systemd makes all mounts shared, so a mount that root makes here would appear
+		// on the host too. A private mount stays here (mount_namespaces(7)).
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return common.Failed("make mounts private below", "/", err)
 		}
 		common.Childf(c, "made all mounts private")
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
-		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
+		// ps reads /proc, and a proc shows the PID namespace of the process that mounts it.
 		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)

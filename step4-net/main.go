@@ -15,8 +15,8 @@
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
 //
-// New in this step: CLONE_NEWNET. The child has a network of its own: one link, lo, which
-// is down until somebody says ip link set lo up.
+// New in this step: CLONE_NEWNET. The child has its own network. It starts with one link,
+// lo, which is down until ip link set lo up.
 package main
 
 import (
@@ -43,7 +43,7 @@ func main() {
 func parent(c *cli.Context) error {
 	var flags uintptr
 	if c.Bool("pid") {
-		// The child is PID 1 in there; the parent stays where it is.
+		// The child is PID 1 of the new namespace. The parent stays in its own.
 		flags |= unix.CLONE_NEWPID
 	}
 	if c.Bool("mnt") {
@@ -55,7 +55,7 @@ func parent(c *cli.Context) error {
 		flags |= unix.CLONE_NEWUTS
 	}
 	if c.Bool("net") {
-		// The child gets no link but lo, and that one is down.
+		// The child gets one network link, lo, which is down.
 		flags |= unix.CLONE_NEWNET
 	}
 
@@ -63,22 +63,22 @@ func parent(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	process.Release() // it has waited, so that the lines of both keep one order
+	process.Release() // the child has waited for this
 	return process.Wait()
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.
 func child(c *cli.Context) error {
 	if c.Bool("mnt") {
-		// systemd makes all mounts shared: what the child mounts would appear on the
-		// host too. Private, it stays here: mount_namespaces(7).
+		// systemd makes all mounts shared, so a mount that root makes here would appear
+		// on the host too. A private mount stays here (mount_namespaces(7)).
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return common.Failed("make mounts private below", "/", err)
 		}
 		common.Childf(c, "made all mounts private")
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
-		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
+		// ps reads /proc, and a proc shows the PID namespace of the process that mounts it.
 		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)

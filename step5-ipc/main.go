@@ -16,8 +16,8 @@
 //	-n, --net                new NET namespace
 //	-i, --ipc no|yes         message to the parent, child in a new IPC namespace: no|yes
 //
-// New in this step: CLONE_NEWIPC. The child sends its parent a message through a queue,
-// which it finds only if both are in the same IPC namespace.
+// New in this step: CLONE_NEWIPC. The child sends its parent a message through a queue.
+// It finds the queue only if both are in the same IPC namespace.
 package main
 
 import (
@@ -51,7 +51,7 @@ func main() {
 func parent(c *cli.Context) error {
 	var flags uintptr
 	if c.Bool("pid") {
-		// The child is PID 1 in there; the parent stays where it is.
+		// The child is PID 1 of the new namespace. The parent stays in its own.
 		flags |= unix.CLONE_NEWPID
 	}
 	if c.Bool("mnt") {
@@ -63,12 +63,12 @@ func parent(c *cli.Context) error {
 		flags |= unix.CLONE_NEWUTS
 	}
 	if c.Bool("net") {
-		// The child gets no link but lo, and that one is down.
+		// The child gets one network link, lo, which is down.
 		flags |= unix.CLONE_NEWNET
 	}
 	var queue *common.Queue
 	if c.IsSet("ipc") {
-		// Made before clone(2), so in here: 10 messages of 80 bytes and a NUL.
+		// Made before clone(2), in the parent's namespace: 10 messages of 80 bytes and a NUL.
 		var err error
 		if queue, err = common.CreateQueue(queueName, 10, 80+1); err != nil {
 			return err
@@ -77,7 +77,7 @@ func parent(c *cli.Context) error {
 		common.Parentf(c, "created message queue %s", queueName)
 	}
 	if c.String("ipc") == "yes" {
-		// The child gets no message queue at all, POSIX or System V.
+		// The child starts without message queues, POSIX or System V.
 		flags |= unix.CLONE_NEWIPC
 	}
 
@@ -85,14 +85,14 @@ func parent(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	process.Release() // it has waited, so that the lines of both keep one order
+	process.Release() // the child has waited for this
 	if queue != nil {
 		if message, err := queue.Receive(process); err != nil {
 			fmt.Println("Parent: no message:", err)
 		} else {
 			fmt.Println("Parent: received message:", message)
 		}
-		process.Release() // from Yield
+		process.Release() // the child goes on from Yield
 	}
 	return process.Wait()
 }
@@ -100,15 +100,15 @@ func parent(c *cli.Context) error {
 // child runs in the new namespaces, as this program again, and becomes the command.
 func child(c *cli.Context) error {
 	if c.Bool("mnt") {
-		// systemd makes all mounts shared: what the child mounts would appear on the
-		// host too. Private, it stays here: mount_namespaces(7).
+		// systemd makes all mounts shared, so a mount that root makes here would appear
+		// on the host too. A private mount stays here (mount_namespaces(7)).
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 			return common.Failed("make mounts private below", "/", err)
 		}
 		common.Childf(c, "made all mounts private")
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
-		// ps reads /proc, and a proc shows the PID namespace it was mounted in.
+		// ps reads /proc, and a proc shows the PID namespace of the process that mounts it.
 		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)
@@ -140,7 +140,7 @@ func send(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer queue.Remove() // if the parent is killed meanwhile, nobody else does
+	defer queue.Remove() // in case the parent has been killed
 	common.Childf(c, "opened message queue %s", queueName)
 	message, err := common.Ask("a message for the parent", 80)
 	if err == nil && message != "" {
