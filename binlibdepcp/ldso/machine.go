@@ -3,7 +3,9 @@
 package ldso
 
 import (
+	"bytes"
 	"debug/elf"
+	"os"
 	"runtime"
 	"strings"
 
@@ -227,8 +229,8 @@ func HostCPU() CPU {
 		return CPU{}
 	}
 	// The levels are those of the x86-64 psABI. A virtual machine may lack one of the
-	// features that aren't looked at here, or be no Intel one, the only kind that glibc
-	// calls haswell; nothing is missing then, as what any CPU takes is found too.
+	// features that aren't looked at here. Nothing is missing then, because the files for
+	// any CPU are found too.
 	x := cpu.X86
 	v2 := x.HasSSE3 && x.HasSSSE3 && x.HasSSE41 && x.HasSSE42 && x.HasPOPCNT && x.HasCX16
 	v3 := v2 && x.HasAVX && x.HasAVX2 && x.HasBMI1 && x.HasBMI2 && x.HasFMA
@@ -240,12 +242,26 @@ func HostCPU() CPU {
 	}
 	if v3 {
 		c.HWCaps = append(c.HWCaps, "x86-64-v3")
-		c.Platform = "haswell" // sysdeps/x86/cpu-features.c
+		if isIntel() { // glibc calls no other CPU so: sysdeps/x86/cpu-features.c
+			c.Platform = "haswell"
+		}
 	}
 	if v2 {
 		c.HWCaps = append(c.HWCaps, "x86-64-v2")
 	}
 	return c
+}
+
+// isIntel reports whether /proc/cpuinfo names Intel as the vendor of the first CPU.
+func isIntel() bool {
+	file, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	text := make([]byte, 512) // the first lines; all of them take milliseconds
+	n, _ := file.Read(text)
+	return bytes.Contains(text[:n], []byte("GenuineIntel"))
 }
 
 // isHost reports whether HostCPU is meant for programs of this machine.
