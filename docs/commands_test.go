@@ -20,7 +20,9 @@ import (
 )
 
 // arguments are words of the pages that are names of programs, and aren't typed as such.
-var arguments = []string{"size", "route", "script", "passwd", "top", "iconv"}
+var arguments = []string{
+	"size", "route", "script", "passwd", "top", "iconv", "open",
+}
 
 // Whatever program the pages type is tried by the doctor, or comes with a package that it
 // tries, or every Debian has it: a person who lacks a program is told so beforehand.
