@@ -1,4 +1,5 @@
-// Include writes into chapters the code that they show, as the sources have it now.
+// Include writes into chapters the code that they show, as the sources have it now, and
+// the label before each block that is typed.
 //
 // Usage, in the directory of the module:
 //
@@ -9,6 +10,8 @@ import (
 	"bytes"
 	"log"
 	"os"
+
+	"nsteps/workshop/page"
 )
 
 func main() {
@@ -23,6 +26,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
+		after = page.Label(file, after)
 		if !bytes.Equal(before, after) {
 			if err := os.WriteFile(file, after, 0o644); err != nil {
 				log.Fatal(err)

@@ -1,13 +1,11 @@
 // Package page parses the chapters in docs: they are the one source of what people read,
 // of what workshop play plays, and of what the tests run. Package session executes them.
 //
-// A chapter is a Markdown page. Its fenced blocks say by the words behind the fence what
-// they are:
+// A chapter is a Markdown page. It has two terminals: terminal 1 stays on the host, and
+// steps are started in terminal 2. The words behind the fence of a block say what the block
+// is:
 //
-//	sh host                commands for a shell on the host
-//	sh inside              commands for a shell in a second terminal, in which a step is
-//	                       started by such a block
-//	sh TERMINAL [word...]  the same, with words that say more, in any order:
+//	sh TERMINAL [word...]  commands for a shell in terminal 1 or 2, and in any order:
 //	    running            the last of these commands goes on running
 //	    back               the shell that was started in the terminal has been killed from
 //	                       the other one: these commands are for the shell before
@@ -17,31 +15,48 @@
 //	text input TERMINAL    a line for a program that is running in that terminal and asks
 //	text key TERMINAL      a key for it: Ctrl-C, Ctrl-D, Ctrl-Z or Ctrl-\
 //
-// What is behind a fence can't be seen on a rendered page: so a line **host** or
-// **inside** stands before each block that is typed.
+// A rendered page doesn't show the words behind a fence. A label says the same: a line of
+// its own before each block that is typed. It names the terminal and the prompt of the
+// shell that the block is typed into, or the word input or key. The prompt isn't in the
+// block, so a copy of the block has only commands:
 //
-// Commands without an output print nothing. They have to end, but for the last of a block
-// with the word running, or with an input or a key behind it for its terminal: that one
-// has to print its output. All of it is executed in the order of the page, the answers in
-// <details> too.
+//	**terminal 2** `step1-pid#`
+//	```sh 2
+//	echo $$ $PPID
+//	```
 //
-// A command that ends with "bash --norc" starts a shell, and the lines behind it are for
-// that shell until "exit". So it is known for each line which shell of the terminal it is
-// meant for. A folded block has to leave each terminal to the shell that it found there,
-// because not everybody executes it.
+// A terminal starts with one shell, and its prompt is host#. A command that ends with
+// "bash --norc" starts another shell. A step gives that shell the prompt of its own name,
+// such as step1-pid#. The words PS1='NAME# ' in the command set the prompt to NAME#. From
+// all other commands the new shell inherits the prompt. A line "exit" ends a shell. All
+// lines of a block are for one shell, so a line that starts or ends a shell is the last of
+// its block. Parse computes the prompts, and refuses a label with another one.
 //
-// A comment "needs root" says that the page doesn't run in a user namespace. A comment
-// "may fail" says that any of its commands may, because the page is about errors. Before
-// each block go and diff stands a comment that says what the block shows: see Blocks, and
-// the program docs/include.
+// Commands without an output print nothing. Each command has to end, except the last of a
+// block with the word running, and the last of a block that an input or a key of the same
+// terminal follows: that command has to print its output. All blocks are executed in the
+// order of the page, the answers in <details> too. A folded block has to leave each
+// terminal to the shell that it found there, because not everybody executes it.
+//
+// Comments say more:
+//
+//	<!-- needs root -->       the page doesn't run in a user namespace
+//	<!-- may fail -->         any command may fail, because the page is about errors
+//	<!-- demo: SENTENCE -->   the block behind the label that follows is a part of
+//	                          workshop demo, which shows the sentence before the block
+//
+// Before each block go and diff stands a comment that says what the block shows: see
+// Blocks, and the program docs/include.
 package page
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,29 +104,39 @@ const (
 	Key      Kind = "key"
 )
 
-// The terminals.
-const (
-	Host   = "host"
-	Inside = "inside"
-)
+// A Terminal is one of the two.
+type Terminal int
+
+// Terminals are the numbers of the terminals.
+var Terminals = []Terminal{1, 2}
+
+func (t Terminal) String() string { return fmt.Sprintf("terminal %d", int(t)) }
+
+// HostPrompt is the prompt of the first shell in each terminal.
+const HostPrompt = "host#"
 
 // A Step is a block that is typed, with what it prints.
 type Step struct {
 	Kind     Kind
-	Terminal string // Host or Inside
-	At       int    // the line of the page where Lines begin
+	Terminal Terminal
+	At       int // the line of the page where Lines begin
 	Lines    []string
 	Output   string
 	Vary     []string // keys of Patterns, for Output
 	Folded   bool     // in <details>
 	// Fails are the lines that end with a status other than 0, counted from 1.
 	Fails []int
-	// Depths says for each line for which of the terminal's shells it is: 1 is the first,
-	// 2 a shell that was started in that, and so on.
-	Depths []int
+	// Depth says for which of the terminal's shells the lines are: 1 is the first, 2 is a
+	// shell that was started in the first, and so on. Prompt is what that shell prints
+	// before a space, and Opens is the prompt of the shell that the last line starts, ""
+	// if the last line starts none.
+	Depth         int
+	Prompt, Opens string
+	Demo          string // what workshop demo says about the step, "" if it is not in it
 	// Open says that the program of the last line isn't waited for: it goes on running.
 	Open bool
 
+	label     string // as the page has it
 	hasOutput bool
 	back      bool // the shell started last has been killed meanwhile
 	lenient   bool // any line may fail
@@ -131,6 +156,25 @@ func Opens(line string) bool { return strings.HasSuffix(line, "bash --norc") }
 // Closes reports whether a command ends the shell that it is typed in.
 func Closes(line string) bool {
 	return line == "exit" || strings.HasPrefix(line, "exit ")
+}
+
+// prompting matches what sets the prompt of a shell that a command starts, and all of
+// $(...), where a step may be only looked for.
+var prompting = regexp.MustCompile(`\$\((?:command -v (step[0-9]+-[a-z]+))?[^)]*\)` +
+	`|\bPS1='([^']*)'|(?:^|[\s/])(step[0-9]+-[a-z]+)\s`)
+
+// opened returns the prompt of a shell that a command starts, given that of its own shell.
+func opened(line, prompt string) string {
+	line = line[strings.LastIndex(line, ";")+1:]
+	for _, match := range prompting.FindAllStringSubmatch(line, -1) {
+		switch step := cmp.Or(match[1], match[3]); {
+		case step != "":
+			prompt = step + "#"
+		case match[2] != "":
+			prompt = strings.TrimSpace(match[2])
+		}
+	}
+	return prompt
 }
 
 // Keys are what the keys of steps send to a terminal.
@@ -191,8 +235,9 @@ func Parse(file string, page []byte) (*Chapter, error) {
 type reader struct {
 	page    []byte
 	chapter *Chapter
-	folded  int   // how many <details> are open
-	last    *Step // of this section
+	folded  int    // how many <details> are open
+	last    *Step  // of this section
+	demo    string // what a comment says about the next step
 }
 
 func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
@@ -211,10 +256,10 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		}
 		return ast.WalkSkipChildren, nil
 	case *ast.Paragraph:
-		prose := plain(n, p.page)
-		if prose == Host || prose == Inside {
-			return ast.WalkSkipChildren, nil // a label, see block
+		if isLabel.MatchString(source(n, p.page)) {
+			return ast.WalkSkipChildren, p.beforeBlock(n)
 		}
+		prose := plain(n, p.page)
 		if prose != "" && p.folded == 0 && n.Parent().Kind() == ast.KindDocument {
 			return ast.WalkSkipChildren, p.add(n, Part{Prose: prose})
 		}
@@ -223,6 +268,9 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		p.folded += strings.Count(html, "<details") - strings.Count(html, "</details")
 		p.chapter.NeedsRoot = p.chapter.NeedsRoot || comment(html) == "needs root"
 		p.chapter.mayFail = p.chapter.mayFail || comment(html) == "may fail"
+		if sentence, ok := strings.CutPrefix(comment(html), "demo:"); ok {
+			return ast.WalkContinue, p.mark(n, strings.TrimSpace(sentence))
+		}
 	case *ast.FencedCodeBlock:
 		return ast.WalkContinue, p.block(n)
 	}
@@ -250,16 +298,21 @@ func (p *reader) block(n *ast.FencedCodeBlock) error {
 	var err error
 	switch {
 	case len(info) == 0 || info[0] != "sh" && !isText && !isShell(info[0]):
-		return nil
+		if label(n, p.page) != "" || p.demo != "" {
+			err = errors.New("the block behind a label isn't typed")
+		}
 	case isShell(info[0]):
-		err = fmt.Errorf(
-			"a block %q: commands are of \"sh host\" or \"sh inside\"", info[0])
+		err = fmt.Errorf("a block %q: commands are of \"sh 1\" or \"sh 2\"", info[0])
 	case isText && info[1] == "output":
 		err = p.output(content, info[2:])
 	default:
-		step := &Step{At: at, Lines: strings.Split(content, "\n"), Folded: p.folded > 0}
+		step := &Step{
+			At: at, Lines: strings.Split(content, "\n"), Folded: p.folded > 0,
+			label: label(n, p.page), Demo: p.demo,
+		}
+		p.demo = ""
 		if err = step.describe(info); err == nil {
-			err = step.check(label(n, p.page))
+			err = step.check()
 		}
 		if err == nil {
 			p.last = step
@@ -277,13 +330,41 @@ func isShell(language string) bool {
 	return language == "bash" || language == "console" || language == "shell"
 }
 
-// label returns the paragraph before a block.
+// isLabel matches the line before a block that is typed.
+var isLabel = regexp.MustCompile("^\\*\\*terminal [0-9]\\*\\* *(`[^`]*`|[a-z]*)$")
+
+// label returns the label before a block, "" if there is none.
 func label(n ast.Node, page []byte) string {
-	if before := n.PreviousSibling(); before != nil &&
-		before.Kind() == ast.KindParagraph {
-		return plain(before, page)
+	before, ok := n.PreviousSibling().(*ast.Paragraph)
+	if !ok || !isLabel.MatchString(source(before, page)) {
+		return ""
 	}
-	return ""
+	return source(before, page)
+}
+
+// beforeBlock checks that a block follows a label.
+func (p *reader) beforeBlock(n ast.Node) error {
+	if _, ok := n.NextSibling().(*ast.FencedCodeBlock); !ok {
+		return fmt.Errorf("%d: no block behind the label", line(n, p.page))
+	}
+	return nil
+}
+
+// mark notes what a comment says about the step behind it.
+func (p *reader) mark(n *ast.HTMLBlock, sentence string) error {
+	next := n.NextSibling()
+	if next != nil && isLabel.MatchString(source(next, p.page)) {
+		next = next.NextSibling()
+	}
+	switch block, ok := next.(*ast.FencedCodeBlock); {
+	case !ok || block.Info == nil: // Parse asks for the label itself
+		return fmt.Errorf("%d: no label and block behind the comment of the demo", line(n, p.page))
+	case sentence == "":
+		return fmt.Errorf("%d: the demo shows a sentence: <!-- demo: SENTENCE -->",
+			line(n, p.page))
+	}
+	p.demo = sentence
+	return nil
 }
 
 // output reads what the last step prints.
@@ -312,10 +393,10 @@ func (s *Step) describe(info []string) error {
 				"a block \"text %s\": there are output, input and key", s.Kind)
 		}
 	}
-	if len(info) < 2 || info[1] != Host && info[1] != Inside {
-		return errors.New("which terminal? The word behind is host or inside")
+	if len(info) < 2 || info[1] != "1" && info[1] != "2" {
+		return errors.New("which terminal? The word behind is 1 or 2")
 	}
-	s.Terminal = info[1]
+	s.Terminal = Terminal(info[1][0] - '0')
 	fails := false
 	for _, word := range info[2:] {
 		number, err := strconv.Atoi(word)
@@ -341,14 +422,11 @@ func (s *Step) describe(info []string) error {
 	return nil
 }
 
-// check says what is wrong with the lines of a step, and with its label.
-func (s *Step) check(label string) error {
+// check says what is wrong with the lines of a step.
+func (s *Step) check() error {
 	switch {
 	case len(s.Lines) == 1 && s.Lines[0] == "":
 		return errors.New("an empty block")
-	case (label == Host || label == Inside) && label != s.Terminal:
-		return fmt.Errorf("it is for the terminal %s, and the label says %s",
-			s.Terminal, label)
 	case s.Kind != Commands && len(s.Lines) > 1:
 		return fmt.Errorf("%d lines of %s: each is a block, with its output",
 			len(s.Lines), s.Kind)
@@ -356,10 +434,14 @@ func (s *Step) check(label string) error {
 		return fmt.Errorf(
 			"no key %q: there are Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\\", s.Lines[0])
 	}
-	for _, line := range s.Lines {
+	for i, line := range s.Lines {
 		if n := utf8.RuneCountInString(line); n > MaxColumns {
 			return fmt.Errorf("a line of %d characters, and %d are readable: %s",
 				n, MaxColumns, line)
+		}
+		if s.Kind == Commands && i < len(s.Lines)-1 && (Opens(line) || Closes(line)) {
+			return fmt.Errorf("a line that starts or ends a shell is the last of its "+
+				"block: %s", line)
 		}
 	}
 	return nil
@@ -373,8 +455,11 @@ func (p *reader) finish() error {
 	if p.folded != 0 {
 		return fmt.Errorf("1: %d more <details> than </details>", p.folded)
 	}
-	before := map[string]*Step{}
-	shells := map[string]int{Host: 1, Inside: 1}
+	before := map[Terminal]*Step{}
+	shells := map[Terminal][]string{} // the prompts of all that run
+	for _, terminal := range Terminals {
+		shells[terminal] = []string{HostPrompt}
+	}
 	unfolded := maps.Clone(shells)
 	for _, step := range p.chapter.Steps() {
 		step.lenient = p.chapter.mayFail
@@ -386,12 +471,12 @@ func (p *reader) finish() error {
 			before[step.Terminal].Open = true
 		}
 		before[step.Terminal] = step
-		if !step.Folded && !maps.Equal(shells, unfolded) {
+		if !step.Folded && !maps.EqualFunc(shells, unfolded, slices.Equal) {
 			return fmt.Errorf(
 				"%d: the folded blocks before leave a terminal to another shell",
 				step.At)
 		}
-		if err := step.count(shells); err != nil {
+		if err := step.find(shells); err != nil {
 			return err
 		}
 		if !step.Folded {
@@ -401,28 +486,44 @@ func (p *reader) finish() error {
 	return nil
 }
 
-// count notes which of its terminal's shells each line is for, given how many there are.
-func (s *Step) count(shells map[string]int) error {
-	n := shells[s.Terminal]
+// find notes which of its terminal's shells a step is for, given the prompts of all, and
+// checks the label.
+func (s *Step) find(shells map[Terminal][]string) error {
+	prompts := shells[s.Terminal]
 	if s.back {
-		n--
+		prompts = prompts[:len(prompts)-1]
 	}
-	for i, line := range s.Lines {
-		if n < 1 {
-			return fmt.Errorf("%d: the first shell of the terminal %s has ended",
-				s.At+i, s.Terminal)
-		}
-		s.Depths = append(s.Depths, n)
-		switch {
-		case s.Kind != Commands:
-		case Opens(line):
-			n++
-		case Closes(line):
-			n--
-		}
+	if len(prompts) == 0 {
+		return fmt.Errorf("%d: the first shell of %s has ended", s.At, s.Terminal)
 	}
-	shells[s.Terminal] = n
+	s.Depth, s.Prompt = len(prompts), prompts[len(prompts)-1]
+	switch last := s.Lines[len(s.Lines)-1]; {
+	case s.Kind != Commands:
+	case Opens(last):
+		s.Opens = opened(last, s.Prompt)
+		prompts = append(slices.Clone(prompts), s.Opens)
+	case Closes(last):
+		prompts = prompts[:len(prompts)-1]
+	}
+	shells[s.Terminal] = prompts
+	want := fmt.Sprintf("**%s** %s", s.Terminal, s.Kind)
+	if s.Kind == Commands {
+		want = fmt.Sprintf("**%s** `%s`", s.Terminal, s.Prompt)
+	}
+	if s.label != want {
+		return &labelError{step: s, want: want}
+	}
 	return nil
+}
+
+// A labelError is a step with another label than its terminal and its shell have.
+type labelError struct {
+	step *Step
+	want string
+}
+
+func (e *labelError) Error() string {
+	return fmt.Sprintf("%d: the label before the block has to be: %s", e.step.At-1, e.want)
 }
 
 // line returns the line of the page where a block's content begins.
@@ -435,6 +536,11 @@ func line(n ast.Node, page []byte) int {
 		return 1
 	}
 	return 1 + bytes.Count(page[:n.Lines().At(0).Start], []byte("\n"))
+}
+
+// source returns a block as the page has it.
+func source(n ast.Node, page []byte) string {
+	return strings.TrimSpace(string(n.Lines().Value(page)))
 }
 
 // plain returns a block's text on one line: code stays in backquotes, links and

@@ -101,8 +101,9 @@ func TestPlay(t *testing.T) {
 			require.NoError(t, err, string(out))
 			for _, want := range []string{
 				"\n== 1 PID: ", "\nOn the host\n",
-				"\ninside# step1-pid -p bash --norc\ninside# echo $$ $PPID\n1 0\n",
-				"\nhost# ps -o comm= -p $sleeps | wc -l\n0\n", "\ninside# echo $?\n137\n",
+				"\nterminal 2\nhost# step1-pid -p bash --norc\n\nterminal 2\n" +
+					"step1-pid# echo $$ $PPID\n1 0\n",
+				"\nhost# ps -o comm= -p $sleeps | wc -l\n0\n", "\nhost# echo $?\n137\n",
 				"\nThat was it.",
 			} {
 				assert.Contains(t, string(out), want)
@@ -120,7 +121,7 @@ func TestPlaySection(t *testing.T) {
 	require.NoError(t, err, string(out))
 	assert.Contains(t, string(out), "\nThe surprising line\n")
 	// the shell of the section before
-	assert.Contains(t, string(out), "\ninside# echo $?\n137\n")
+	assert.Contains(t, string(out), "\nhost# echo $?\n137\n")
 	assert.NotContains(t, string(out), "On the host")
 }
 
@@ -274,10 +275,10 @@ func TestSharedMemory(t *testing.T) {
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	s := steptest.OpenColumns(t, 80, cmd)
 	for range 4 {
-		s.Expect(`(host|inside)# $`)
+		s.Expect(`(host|step5-ipc)# $`)
 		s.Type(" ")
 	}
-	s.Expect(`echo .* >/dev/shm/nsteps-chapter-5\n\ninside# $`)
+	s.Expect(`echo .* >/dev/shm/nsteps-chapter-5\n\nterminal 2\nstep5-ipc# $`)
 	assert.NoFileExists(t, "/dev/shm/nsteps-chapter-5")
 	s.Type("q")
 	assert.Zero(t, s.Wait())
@@ -343,7 +344,7 @@ func TestStopped(t *testing.T) {
 			cmd := play(t, "--section", "surprising", "1")
 			s := steptest.OpenColumns(t, 80, cmd)
 			before := s.Settings()
-			s.Expect("inside# \x1b\\[[0-9;]+m$")
+			s.Expect("# \x1b\\[[0-9;]+m$")
 			test.stop(s, cmd)
 			assert.Equal(t, test.status, s.Wait())
 			assert.Equal(t, before, s.Settings())
@@ -365,7 +366,7 @@ func TestContinued(t *testing.T) {
 		"--noediting", "-i"))
 	s.Expect(`\$ $|# $`)
 	s.Type("TMPDIR=" + envOf(cmd, "TMPDIR") + " " + cmd.Path + " play 1\n")
-	s.Expect("host# \x1b\\[[0-9;]+m$")
+	s.Expect("# \x1b\\[[0-9;]+m$")
 	s.Type(steptest.CtrlZ)
 	s.Expect("Stopped")
 	s.Type("fg\n")

@@ -21,9 +21,8 @@ import (
 	"nsteps/workshop/session"
 )
 
-var prompts = map[string]*output.Colour{
-	page.Host: output.BoldGreen, page.Inside: output.BoldYellow,
-}
+// colours are those of the terminals.
+var colours = map[page.Terminal]*output.Colour{1: output.BoldGreen, 2: output.BoldYellow}
 
 // Times between two characters of what is typed.
 const (
@@ -82,8 +81,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
 	}
 	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==",
 		p.width)) + "\n\n")
-	p.prose("host# is a command on this machine, inside# one in a second terminal, " +
-		"where the steps are started." +
+	p.prose("Terminal 1 stays on this machine, the host. In terminal 2 the steps are " +
+		"started." +
 		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
 	for i, section := range ch.Sections {
 		if i >= start && (i == 0 || len(steps(section)) > 0) {
@@ -130,16 +129,16 @@ func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapt
 func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter,
 	step *page.Step,
 ) error {
-	p.print("\n")
-	sign := "> "
-	if step.Kind == page.Commands {
-		sign = "# "
+	colour, prompt := colours[step.Terminal], step.Prompt+" "
+	if step.Kind != page.Commands {
+		prompt = string(step.Kind) + "> "
 	}
+	p.print("\n" + colour.Sprint(step.Terminal) + "\n")
 	for i, line := range step.Lines {
 		if i > 0 && s.More() { // of a here-document, which is one command
-			p.print(prompts[step.Terminal].Sprint("> "))
+			p.print(colour.Sprint("> "))
 		} else {
-			p.print(prompts[step.Terminal].Sprint(step.Terminal + sign))
+			p.print(colour.Sprint(prompt))
 			if err := p.key(ctx); err != nil {
 				return err
 			}

@@ -7,26 +7,38 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
-// stepPrompt ends what is printed when a step has started a shell.
-var stepPrompt = regexp.MustCompile(`(?m:^)step[0-9]+-[a-z]+[#$] $`)
+// started reports whether a new shell has printed its first prompt.
+func started(text, prompt string) bool {
+	return strings.HasSuffix("\n"+text, "\n"+prompt+" ")
+}
 
 // prompts are what the shells of a session print when they wait for a line: a text that
-// no program can know, and the status of the last command.
+// no program can know, the status of the last command, and the prompt that a person sees.
 type prompts struct {
-	ps1, ps2 string // for more of a command: bash(1)
-	end      *regexp.Regexp
+	secret string
+	end    *regexp.Regexp
 }
 
 func newPrompts() prompts {
 	secret := fmt.Sprintf("%08x", rand.Uint32())
-	end := regexp.MustCompile(secret + `(?::([0-9]+):|> )$`)
-	return prompts{ps1: secret + ":$?:", ps2: secret + "> ", end: end}
+	end := regexp.MustCompile(secret + `(?::([0-9]+):([^\n]*[#$]) |> )$`)
+	return prompts{secret: secret, end: end}
+}
+
+// setup is the command that makes a shell print them (bash(1)).
+func (p prompts) setup() string {
+	return fmt.Sprintf(`PROMPT_COMMAND='printf %s:%%s: $? >&2' PS2='%s> '`,
+		p.secret, p.secret)
 }
 
 // ready reports whether a shell waits for a line, or for more of one.
 func (p prompts) ready(text string) bool { return p.end.MatchString(text) }
+
+// more reports whether a shell waits for more of a command.
+func (p prompts) more(text string) bool { return strings.HasSuffix(text, p.secret+"> ") }
 
 // status returns the status of the last command, or -1 if no shell waits for the next.
 func (p prompts) status(text string) int {
@@ -38,7 +50,13 @@ func (p prompts) status(text string) int {
 	return status
 }
 
-// cut returns a text without the prompt at its end.
-func (p prompts) cut(text string) string {
-	return stepPrompt.ReplaceAllString(p.end.ReplaceAllString(text, ""), "")
+// shown returns the prompt that a person sees.
+func (p prompts) shown(text string) string {
+	if match := p.end.FindStringSubmatch(text); match != nil {
+		return match[2]
+	}
+	return ""
 }
+
+// cut returns a text without the prompt at its end.
+func (p prompts) cut(text string) string { return p.end.ReplaceAllString(text, "") }

@@ -42,7 +42,7 @@ type Session struct {
 	dir       string
 	lock      *os.File
 	before    []int // this process's children that aren't the session's
-	terminals map[string]*terminal
+	terminals map[page.Terminal]*terminal
 	comparer  Comparer
 	output    string // of the lines of the last step so far
 	prompts   prompts
@@ -83,7 +83,7 @@ func Lock(dir string) (*os.File, error) {
 func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 	s := &Session{
 		Timeout: 2 * time.Minute, quiet: 10 * time.Second, ctx: ctx,
-		terminals: map[string]*terminal{}, before: children(), prompts: newPrompts(),
+		terminals: map[page.Terminal]*terminal{}, before: children(), prompts: newPrompts(),
 	}
 	// What loses its parent becomes this process's child, for Close to find.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -113,14 +113,19 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 		s.Close()
 		return nil, err
 	}
-	for _, name := range []string{page.Host, page.Inside} {
+	for _, name := range page.Terminals {
 		t := s.terminals[name]
-		if _, err := t.wait(ctx, s.Timeout, s.prompts.ready); err != nil {
+		_, err := t.wait(ctx, s.Timeout, func(text string) bool {
+			return started(text, page.HostPrompt)
+		})
+		if err == nil {
+			t.take()
+			err = s.join(t)
+		}
+		if err != nil {
 			s.Close()
 			return nil, fmt.Errorf("bash gives no prompt: %w", err)
 		}
-		t.take()
-		t.shells = []int{t.foreground()}
 	}
 	return s, nil
 }
@@ -129,7 +134,7 @@ func (s *Session) open(bin string) error {
 	env := []string{
 		"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C",
 		"TERM=dumb", "COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
-		"PS1=" + s.prompts.ps1, "PS2=" + s.prompts.ps2,
+		"PS1=" + page.HostPrompt + " ",
 	}
 	for _, name := range []string{
 		"HOME", "TMPDIR", "GOCACHE", "GOMODCACHE", "GOPATH", "GOCOVERDIR",
@@ -138,7 +143,7 @@ func (s *Session) open(bin string) error {
 			env = append(env, name+"="+value)
 		}
 	}
-	for _, name := range []string{page.Host, page.Inside} {
+	for _, name := range page.Terminals {
 		cmd := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
 		cmd.Dir, cmd.Env = s.dir, env
 		file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: Rows, Cols: Columns})
@@ -279,22 +284,26 @@ func (s *Session) ready(t *terminal, step *page.Step, i int) (string, error) {
 		return "", s.running(t)
 	}
 	var out string
-	if depth := step.Depths[i]; t.open || depth < len(t.shells) {
+	if t.open || step.Depth < len(t.shells) {
 		text, err := t.wait(s.ctx, s.Timeout, s.prompts.ready)
+		t.prompt = s.prompts.shown(text)
 		if out = s.prompts.cut(text); err != nil {
 			return out, fmt.Errorf("not typed, because the shell has no prompt: %w", err)
 		}
 		t.take()
 		t.settled()
 	}
-	if is, meant := len(t.shells), step.Depths[i]; is != meant {
-		return out, fmt.Errorf(
-			"not typed, because it is meant for shell %d of the terminal %s, "+
-				"and shell %d has the prompt", meant, step.Terminal, is)
+	if is, meant := len(t.shells), step.Depth; is != meant {
+		return out, fmt.Errorf("not typed, because it is meant for shell %d of %s, "+
+			"and shell %d has the prompt", meant, step.Terminal, is)
 	}
 	if !t.atShell() && !s.more {
-		return out, fmt.Errorf("not typed, because a program has taken the terminal %s "+
-			"from its shell", step.Terminal)
+		return out, fmt.Errorf("not typed, because a program has taken %s from its shell",
+			step.Terminal)
+	}
+	if i == 0 && t.prompt != step.Prompt {
+		return out, fmt.Errorf("not typed, because it is meant for the prompt %s, "+
+			"and the prompt is %s", step.Prompt, t.prompt)
 	}
 	return out, nil
 }
@@ -332,7 +341,10 @@ func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 	}
 	t.open = step.Open && i == len(step.Lines)-1
 	if step.Kind == page.Commands {
-		t.opening = page.Opens(line)
+		t.opening = ""
+		if i == len(step.Lines)-1 {
+			t.opening = step.Opens
+		}
 	}
 	s.more, s.status = false, 0
 	before := t.take()
@@ -349,8 +361,7 @@ func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 		switch {
 		case !ok:
 			return false
-		case s.prompts.ready(rest), t.opening &&
-			stepPrompt.MatchString(rest) && !t.atShell():
+		case s.prompts.ready(rest), t.opened(rest):
 			return true
 		}
 		return t.open && trial.Compare(step.Output, s.output+before+rest, step.Vary) == ""
@@ -360,12 +371,16 @@ func (s *Session) answer(t *terminal, step *page.Step, i int) (string, error) {
 	if err != nil {
 		return out, err
 	}
-	return s.prompts.cut(out), s.judge(t, step, i, out)
+	printed := s.prompts.cut(out)
+	if t.opened(out) {
+		printed = strings.TrimSuffix(out, t.opening+" ")
+	}
+	return printed, s.judge(t, step, i, out)
 }
 
 // judge looks where a line has left the terminal, given what it has printed.
 func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
-	s.more = strings.HasSuffix(out, s.prompts.ps2)
+	s.more = s.prompts.more(out)
 	s.status = max(0, s.prompts.status(out))
 	switch {
 	case t.open && s.prompts.ready(out):
@@ -377,12 +392,14 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 		return nil
 	case s.more:
 		return nil
-	case t.opening && !t.atShell():
+	case t.opened(out):
+		t.opening = ""
 		if err := s.join(t); err != nil {
 			return err
 		}
+	default:
+		t.prompt = s.prompts.shown(out)
 	}
-	t.opening = false
 	t.settled()
 	if s.status != 0 && !step.MayFail(i) {
 		return &Ended{s.status}
@@ -390,20 +407,20 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 	return nil
 }
 
-// join makes a shell that a step has just started, and that waits for a line, print the
-// session's prompts, and keeps it from writing what is typed into the person's
-// ~/.bash_history.
+// join makes a shell that has just been started, and that waits for a line, print before
+// each prompt what the session waits for, and keeps it from writing what is typed into the
+// person's ~/.bash_history. Programs that the shell starts don't see the variables.
 func (s *Session) join(t *terminal) error {
 	t.shells = append(t.shells, t.foreground())
-	line := fmt.Sprintf("PS1='%s' PS2='%s'; unset HISTFILE\n",
-		s.prompts.ps1, s.prompts.ps2)
+	line := s.prompts.setup() + "; unset HISTFILE\n"
 	if _, err := t.file.WriteString(line); err != nil {
 		return err
 	}
-	_, err := t.wait(s.ctx, s.Timeout, func(text string) bool {
+	text, err := t.wait(s.ctx, s.Timeout, func(text string) bool {
 		rest, ok := strings.CutPrefix(text, line)
 		return ok && s.prompts.ready(rest)
 	})
 	t.take()
+	t.prompt = s.prompts.shown(text)
 	return err
 }

@@ -43,111 +43,130 @@ func fences(text string) []byte { return []byte(strings.ReplaceAll(text, "'''", 
 // check executes a page that has a heading put before it.
 func check(t *testing.T, s *Session, text string) error {
 	t.Helper()
-	c, err := page.Parse("page.md", fences("# T\n\n"+text))
+	labelled := page.Label("page.md", fences("# T\n\n"+text))
+	c, err := page.Parse("page.md", labelled)
 	require.NoError(t, err)
 	return s.Check(c)
 }
 
 func TestSession(t *testing.T) {
 	for _, test := range []struct{ name, page, want string }{
-		{"commands", "'''sh host\necho one; echo two >&2\ntty >/dev/null && echo a " +
+		{"commands", "'''sh 1\necho one; echo two >&2\ntty >/dev/null && echo a " +
 			"terminal\n'''\n" +
 			"'''text output\none\ntwo\na terminal\n'''\n", ""},
-		{"no output", "'''sh host\ntrue\n'''\n", ""},
+		{"no output", "'''sh 1\ntrue\n'''\n", ""},
 		{
-			"output that isn't shown", "'''sh host\necho one\n'''\n",
-			"page.md:4: echo one\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-\n+one",
+			"output that isn't shown", "'''sh 1\necho one\n'''\n",
+			"page.md:5: echo one\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-\n+one",
 		},
 		{
 			"output that doesn't come",
-			"'''sh host\ntrue\n'''\n'''text output\none\n'''\n",
-			"page.md:4: true\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-one\n+",
+			"'''sh 1\ntrue\n'''\n'''text output\none\n'''\n",
+			"page.md:5: true\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n-one\n+",
 		},
 		{
 			"wrong output",
-			"'''sh host\n(echo 1; echo 2; echo 3)\n'''\n'''text output\n1\n4\n3\n'''\n",
-			"page.md:4: (echo 1; echo 2; echo 3)\n--- page\n+++ run\n@@ -1,3 +1,3 @@\n " +
+			"'''sh 1\n(echo 1; echo 2; echo 3)\n'''\n'''text output\n1\n4\n3\n'''\n",
+			"page.md:5: (echo 1; echo 2; echo 3)\n--- page\n+++ run\n@@ -1,3 +1,3 @@\n " +
 				"1\n-4\n+2\n 3",
 		},
-		{"no end of the line", "'''sh host\nprintf x\n'''\n'''text output\nx\n'''\n", ""},
-		{"several lines are one command", "'''sh host\ncat <<END\none\n\nthree\nEND\n" +
+		{"no end of the line", "'''sh 1\nprintf x\n'''\n'''text output\nx\n'''\n", ""},
+		{"several lines are one command", "'''sh 1\ncat <<END\none\n\nthree\nEND\n" +
 			"for i in 1 2; do\n\techo $i\ndone\n'''\n" +
 			"'''text output\none\n\nthree\n1\n2\n'''\n", ""},
-		{"one shell throughout", "'''sh host\na=5\ncd /\n'''\n\n'''sh host\necho $a " +
+		{"one shell throughout", "'''sh 1\na=5\ncd /\n'''\n\n'''sh 1\necho $a " +
 			"$PWD\n'''\n'''text output\n5 /\n'''\n", ""},
-		{"two shells in one directory", "'''sh host\na=5; echo x >file\n'''\n\n'''sh " +
-			"inside\necho \"$a\" $(cat file)\n'''\n" +
+		{"two shells in one directory", "'''sh 1\na=5; echo x >file\n'''\n\n'''sh 2\n" +
+			"echo \"$a\" $(cat file)\n'''\n" +
 			"'''text output\n x\n'''\n", ""},
-		{"a shell in a step", "'''sh inside\nstep3-uts -pu box bash --norc\nhostname; " +
+		{"a shell in a step", "'''sh 2\nstep3-uts -pu box bash --norc\n'''\n\n" +
+			"'''sh 2\nhostname; " +
 			"echo $$ \"$HISTFILE\"\n'''\n" +
-			"'''text output\nbox\n1 \n'''\n\n'''sh host\nhostname\n'''\n'''text " +
+			"'''text output\nbox\n1 \n'''\n\n'''sh 1\nhostname\n'''\n'''text " +
 			"output\nhost\n'''\n\n" +
-			"'''sh inside\nexit 3\n'''\n'''text output\nexit\n'''\n\n'''sh inside\n" +
+			"'''sh 2\nexit 3\n'''\n'''text output\nexit\n'''\n\n'''sh 2\n" +
 			"echo $?; hostname\n'''\n'''text output\n3\nhost\n'''\n", ""},
 		{
 			"another shell in a step takes longer",
-			"'''sh inside\nstep2-mnt -pm sh\necho $$\nexit\n'''\n", "page.md:4: ",
+			"'''sh 2\nstep2-mnt -pm sh\necho $$\n'''\n", "page.md:5: ",
 		},
-		{"an answer", "'''sh inside\nstep5-ipc -i no echo done\n'''\n'''text output\n " +
+		{"an answer", "'''sh 2\nstep5-ipc -i no echo done\n'''\n'''text output\n " +
 			"Child: a message for the parent, up to 80 bytes:\n'''\n\n" +
-			"Type:\n\n'''text input inside\nhello, parent\n'''\n'''text output\n" +
+			"Type:\n\n'''text input 2\nhello, parent\n'''\n'''text output\n" +
 			"Parent: received message: hello, parent\ndone\n'''\n", ""},
 		{
 			"a prompt without an end",
-			"'''sh host\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
-				"'''text input host\nme\n'''\n\n'''sh host\necho $name\n'''\n'''text " +
+			"'''sh 1\nread -p 'name? ' name\n'''\n'''text output\nname?\n'''\n\n" +
+				"'''text input 1\nme\n'''\n\n'''sh 1\necho $name\n'''\n'''text " +
 				"output\nme\n'''\n", "",
 		},
 		{
-			"a wrong prompt", "'''sh host\nread -p 'name? ' name\n'''\n'''text output\n" +
-				"who?\n'''\n\n'''text input host\nme\n'''\n",
-			"page.md:4: read -p 'name? ' name\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n" +
+			"a wrong prompt", "'''sh 1\nread -p 'name? ' name\n'''\n'''text output\n" +
+				"who?\n'''\n\n'''text input 1\nme\n'''\n",
+			"page.md:5: read -p 'name? ' name\n--- page\n+++ run\n@@ -1,1 +1,1 @@\n" +
 				"-who?\n+name?",
 		},
-		{"while it waits, the host goes on", "'''sh inside\ncat\n'''\n\n'''sh host\n" +
+		{"while it waits, the host goes on", "'''sh 2\ncat\n'''\n\n'''sh 1\n" +
 			"echo meanwhile\n'''\n'''text output\nmeanwhile\n'''\n\n" +
-			"'''text input inside\none\n'''\n'''text output\none\n'''\n\n'''text key " +
-			"inside\nCtrl-D\n'''\n", ""},
-		{"keys", "'''sh inside\necho ready >note; tail -f note\n'''\n'''text output\nready\n" +
-			"'''\n\n'''text key inside\nCtrl-C\n'''\n'''text output\n\n'''\n\n" +
-			"'''sh inside\necho $?\n'''\n'''text output\n130\n'''\n", ""},
-		{"killed from the other terminal", "'''sh inside running\nbash -c 'echo $$ " +
+			"'''text input 2\none\n'''\n'''text output\none\n'''\n\n'''text key " +
+			"2\nCtrl-D\n'''\n", ""},
+		{"keys", "'''sh 2\necho ready >note; tail -f note\n'''\n'''text output\nready\n" +
+			"'''\n\n'''text key 2\nCtrl-C\n'''\n'''text output\n\n'''\n\n" +
+			"'''sh 2\necho $?\n'''\n'''text output\n130\n'''\n", ""},
+		{"killed from the other terminal", "'''sh 2 running\nbash -c 'echo $$ " +
 			">pid; exec step1-pid -p sleep 86400'\n'''\n\n" +
-			"'''sh host\nsleep 0.2; kill -KILL $(cat pid); sleep 0.2\n'''\n\n'''sh " +
-			"inside\necho $?\n'''\n'''text output\nKilled\n137\n'''\n", ""},
+			"'''sh 1\nsleep 0.2; kill -KILL $(cat pid); sleep 0.2\n'''\n\n'''sh 2\n" +
+			"echo $?\n'''\n'''text output\nKilled\n137\n'''\n", ""},
 		{
-			"a command that doesn't end", "'''sh host\nsleep 86400\n'''\n",
-			"page.md:4: sleep 86400\nit takes longer than 1s",
+			"a command that doesn't end", "'''sh 1\nsleep 86400\n'''\n",
+			"page.md:5: sleep 86400\nit takes longer than 1s",
 		},
 		{
-			"the shell ends", "'''sh host\nexit\n'''\n",
-			"page.md:4: exit\nthe shell on the host has ended; it has printed:\nexit",
+			"the shell ends", "'''sh 1\nexit\n'''\n",
+			"page.md:5: exit\nthe first shell of the terminal has ended; it has printed:\nexit",
 		},
-		{"colours", "'''sh host\nprintf '\\033[36mlo\\033[0m\\n'\n'''\n'''text output\n" +
+		{"colours", "'''sh 1\nprintf '\\033[36mlo\\033[0m\\n'\n'''\n'''text output\n" +
 			"lo\n'''\n", ""},
-		{"a command that fails", "'''sh host fails 2\ntrue\necho x >/no/file\n'''\n" +
+		{"a command that fails", "'''sh 1 fails 2\ntrue\necho x >/no/file\n'''\n" +
 			"'''text output\nbash: /no/file: No such file or directory\n'''\n", ""},
 		{
-			"a command that fails in silence", "'''sh host\ntrue\nfalse\n'''\n",
-			"page.md:5: false\nit ended with status 1",
+			"a command that fails in silence", "'''sh 1\ntrue\nfalse\n'''\n",
+			"page.md:6: false\nit ended with status 1",
 		},
 		{
 			"expected text behind a command that fails",
-			"'''sh host\n./nosuch 2>/dev/null\necho done\n'''\n'''text output\ndone\n" +
+			"'''sh 1\n./nosuch 2>/dev/null\necho done\n'''\n'''text output\ndone\n" +
 				"'''\n",
-			"page.md:4: ./nosuch 2>/dev/null\nit ended with status 127",
+			"page.md:5: ./nosuch 2>/dev/null\nit ended with status 127",
 		},
 		{
-			"a command that ought to fail", "'''sh host fails 1\ntrue\n'''\n",
-			"page.md:4: true\nit ended with status 0, and the page says that it fails",
+			"a command that ought to fail", "'''sh 1 fails 1\ntrue\n'''\n",
+			"page.md:5: true\nit ended with status 0, and the page says that it fails",
 		},
-		{"on a page about errors", "<!-- may fail -->\n\n'''sh host\nfalse\n'''\n", ""},
-		{"a shell in a shell", "'''sh inside\nstep3-uts -u one bash --norc\nunshare " +
-			"--uts bash --norc\nhostname two\nexit\nhostname\nexit\n'''\n" +
-			"'''text output\nexit\none\nexit\n'''\n", ""},
-		{"a shell that was killed", "'''sh inside\necho $$ >terminal\nstep1-pid -p " +
-			"bash --norc\n'''\n\n'''sh host\n" +
-			"kill -KILL $(pgrep -P $(pgrep -P $(cat terminal)))\n'''\n\n'''sh inside " +
+		{"on a page about errors", "<!-- may fail -->\n\n'''sh 1\nfalse\n'''\n", ""},
+		{"a shell in a shell", "'''sh 2\nstep3-uts -u one bash --norc\n'''\n\n" +
+			"'''sh 2\nunshare --uts bash --norc\n'''\n\n" +
+			"'''sh 2\nhostname two; echo $PS1\nexit\n'''\n" +
+			"'''text output\nstep3-uts#\nexit\n'''\n\n" +
+			"'''sh 2\nhostname\nexit\n'''\n" +
+			"'''text output\none\nexit\n'''\n", ""},
+		{"a shell with another prompt", "'''sh 2\nPS1='other# ' bash --norc\n'''\n\n" +
+			"'''sh 2\nenv | grep -e ^PS -e ^PROMPT\nexit\n'''\n" +
+			"'''text output\nPS1=other#\nexit\n'''\n", ""},
+		{
+			"the prompt is set again",
+			"'''sh 1\nexport PS1='host# '\n'''\n\n'''sh 1\necho \"$PS1\"\n'''\n" +
+				"'''text output\nhost#\n'''\n", "",
+		},
+		{
+			"a prompt that isn't the page's",
+			"'''sh 1\nPS1='me# '\n'''\n\n'''sh 1\ntouch typed\n'''\n",
+			"page.md:10: touch typed\nnot typed, because it is meant for the prompt " +
+				"host#, and the prompt is me#",
+		},
+		{"a shell that was killed", "'''sh 2\necho $$ >terminal\nstep1-pid -p " +
+			"bash --norc\n'''\n\n'''sh 1\n" +
+			"kill -KILL $(pgrep -P $(pgrep -P $(cat terminal)))\n'''\n\n'''sh 2 " +
 			"back\necho $?\n'''\n'''text output\n137\n'''\n", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -178,38 +197,38 @@ func TestNotTyped(t *testing.T) {
 	for _, test := range []struct{ name, page, want string }{
 		{
 			"the step has failed",
-			"'''sh inside\nstep3-uts -u '' bash --norc\ntouch typed\n'''\n",
-			"page.md:4: step3-uts -u '' bash --norc\nit ended with status 125",
+			"'''sh 2\nstep3-uts -u '' bash --norc\n'''\n\n'''sh 2\ntouch typed\n'''\n",
+			"page.md:5: step3-uts -u '' bash --norc\nit ended with status 125",
 		},
 		{
 			"the step has failed, and the status is lost",
-			"'''sh inside\n: a step is missing here; : bash --norc\n'''\n\n'''sh " +
-				"inside\ntouch typed\n'''\n",
-			"page.md:8: touch typed\nnot typed, because it is meant for shell 2 of the " +
-				"terminal inside, and shell 1 has the prompt",
+			"'''sh 2\n: a step is missing here; : bash --norc\n'''\n\n'''sh 2" +
+				"\ntouch typed\n'''\n",
+			"page.md:10: touch typed\nnot typed, because it is meant for shell 2 of " +
+				"terminal 2, and shell 1 has the prompt",
 		},
-		{"a shell that nobody expects", "'''sh inside\nstep3-uts -u box bash --norc " +
-			"-i\ntouch typed\n'''\n", "page.md:4: "},
+		{"a shell that nobody expects", "'''sh 2\nstep3-uts -u box bash --norc " +
+			"-i\ntouch typed\n'''\n", "page.md:5: "},
 		{
 			"no program to answer",
-			"'''sh inside\nprintf 'name? '\n'''\n'''text output\n" +
-				"name?\n'''\n\n'''text input inside\ntouch typed\n'''\n",
-			"page.md:4: printf 'name? '\nthe program that the page goes on with has " +
+			"'''sh 2\nprintf 'name? '\n'''\n'''text output\n" +
+				"name?\n'''\n\n'''text input 2\ntouch typed\n'''\n",
+			"page.md:5: printf 'name? '\nthe program that the page goes on with has " +
 				"ended: it ended with status 0; it has printed:\nname? ",
 		},
 		{
 			"the program has ended meanwhile",
-			"'''sh inside running\nuntil [ -e go ]; do " +
-				"sleep 0.01; done\n'''\n\n'''sh host\ntouch go; sleep 0.2\n'''\n\n" +
-				"'''text input inside\ntouch typed\n'''\n",
-			"page.md:12: touch typed\nnot typed, because the program that it is meant " +
+			"'''sh 2 running\nuntil [ -e go ]; do " +
+				"sleep 0.01; done\n'''\n\n'''sh 1\ntouch go; sleep 0.2\n'''\n\n" +
+				"'''text input 2\ntouch typed\n'''\n",
+			"page.md:15: touch typed\nnot typed, because the program that it is meant " +
 				"for has ended: it ended with status 0",
 		},
 		{
 			"a shell that is still there",
-			"'''sh inside\nstep3-uts -u box bash --norc\n" +
-				"'''\n\n'''sh inside back\ntouch typed\n'''\n",
-			"page.md:8: touch typed\nnot typed, because the shell has no prompt: it " +
+			"'''sh 2\nstep3-uts -u box bash --norc\n" +
+				"'''\n\n'''sh 2 back\ntouch typed\n'''\n",
+			"page.md:10: touch typed\nnot typed, because the shell has no prompt: it " +
 				"takes longer than 10s",
 		},
 	} {
@@ -226,9 +245,9 @@ func TestNotTyped(t *testing.T) {
 // What would outlive a terminal doesn't outlive the session.
 func TestClose(t *testing.T) {
 	s := start(t, t.Context(), false)
-	require.NoError(t, check(t, s, "'''sh host\n(setsid nohup sh -c 'sleep 86400 & "+
+	require.NoError(t, check(t, s, "'''sh 1\n(setsid nohup sh -c 'sleep 86400 & "+
 		"sleep 86400' >/dev/null 2>&1 &)\n'''\n\n"+
-		"'''sh inside\nstep2-mnt -pm bash --norc\n(trap '' HUP TERM; sleep 86400 &)\n"+
+		"'''sh 2\nstep2-mnt -pm bash --norc\n'''\n\n'''sh 2\n(trap '' HUP TERM; sleep 86400 &)\n"+
 		"'''\n"))
 }
 
@@ -239,18 +258,18 @@ func TestCancel(t *testing.T) {
 	s := start(t, ctx, false)
 	time.AfterFunc(300*time.Millisecond, func() { cancel(cause) })
 	began := time.Now()
-	assert.ErrorIs(t, check(t, s, "'''sh inside\nstep1-pid -p sleep 86400\n'''\n"), cause)
+	assert.ErrorIs(t, check(t, s, "'''sh 2\nstep1-pid -p sleep 86400\n'''\n"), cause)
 	assert.Less(t, time.Since(began), 3*time.Second)
 }
 
 // With namespaces of its own, a session leaves no mount, no hostname and no queue.
 func TestOwn(t *testing.T) {
 	s := start(t, t.Context(), true)
-	require.NoError(t, check(t, s, "'''sh host\nmkdir m; mount -t tmpfs none m\n"+
+	require.NoError(t, check(t, s, "'''sh 1\nmkdir m; mount -t tmpfs none m\n"+
 		"hostname other\nipcmk -Q >/dev/null\nhostname\n'''\n"+
-		"'''text output\nother\n'''\n\n'''sh inside\nhostname; grep -c $PWD/m "+
+		"'''text output\nother\n'''\n\n'''sh 2\nhostname; grep -c $PWD/m "+
 		"/proc/self/mountinfo; ipcs -q | grep -c 0x\n'''\n"+
-		"'''text output\nother\n1\n1\n'''\n\n'''sh host\necho secret "+
+		"'''text output\nother\n1\n1\n'''\n\n'''sh 1\necho secret "+
 		">/dev/shm/nsteps-test\n'''\n"))
 	assert.NoFileExists(t, "/dev/shm/nsteps-test")
 }

@@ -23,7 +23,8 @@ type terminal struct {
 	shells  []int         // process groups of the shells, each started in the one before
 	open    bool          // a program may be running that wasn't waited for
 	asked   bool          // that program has printed something
-	opening bool          // the last command starts a shell
+	opening string        // the prompt of the shell that the last command starts
+	prompt  string        // of the shell that waits for a line
 
 	mu     sync.Mutex
 	buffer []byte
@@ -78,6 +79,11 @@ func (t *terminal) foreground() (group int) {
 
 // atShell reports whether one of the shells has the terminal, and no other program.
 func (t *terminal) atShell() bool { return slices.Contains(t.shells, t.foreground()) }
+
+// opened reports whether the last command has started its shell, which waits for a line.
+func (t *terminal) opened(text string) bool {
+	return t.opening != "" && started(text, t.opening) && !t.atShell()
+}
 
 // settled forgets the shells that have ended: the terminal has been given back to the one
 // in which they were started.
@@ -140,7 +146,7 @@ func (t *terminal) waitQuiet(ctx context.Context, limit, quiet time.Duration,
 		ended := t.ended
 		t.mu.Unlock()
 		if ended {
-			return text, errors.New("the shell on the host has ended")
+			return text, errors.New("the first shell of the terminal has ended")
 		}
 		select {
 		case <-t.changed:
