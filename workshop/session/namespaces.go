@@ -10,6 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Host calls a function on a thread that has MNT, UTS and IPC namespaces and a /dev/shm of
+// its own, and so have the processes that the function starts. What they leave there
+// (mounts, the hostname, message queues, shared memory) ends with the last of them.
+func Host(f func() error) error {
+	return onThread(func() error {
+		if err := unshare(); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
 // onThread calls a function on a thread that ends with it, and with the thread the
 // namespaces that it has entered. The main thread would not end: it is /proc/self.
 func onThread(f func() error) error {

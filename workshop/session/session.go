@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -17,9 +16,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-	"golang.org/x/sys/unix"
 
-	"nsteps/internal/linux"
 	"nsteps/workshop/page"
 )
 
@@ -39,9 +36,7 @@ type Session struct {
 	quiet time.Duration
 
 	ctx       context.Context
-	dir       string
-	lock      *os.File
-	before    []int // this process's children that aren't the session's
+	room      *Room
 	terminals map[page.Terminal]*terminal
 	comparer  Comparer
 	output    string // of the lines of the last step so far
@@ -54,24 +49,7 @@ type Session struct {
 func (s *Session) More() bool { return s.more }
 
 // Dir is the directory in which the terminals start.
-func (s *Session) Dir() string { return s.dir }
-
-// DirPattern is what directories of sessions are called below os.TempDir.
-const DirPattern = "nsteps-chapter-*"
-
-// Lock locks the directory of a session: the error is EWOULDBLOCK if a session is going
-// on in it. Closing the file ends it.
-func Lock(dir string) (*os.File, error) {
-	file, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return file, nil
-}
+func (s *Session) Dir() string { return s.room.Dir }
 
 // Start opens two terminals in a new, empty directory, with a directory of programs
 // first in PATH. When the context ends, so does whatever is running; Close has to be
@@ -83,31 +61,15 @@ func Lock(dir string) (*os.File, error) {
 func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 	s := &Session{
 		Timeout: 2 * time.Minute, quiet: 10 * time.Second, ctx: ctx,
-		terminals: map[page.Terminal]*terminal{}, before: children(), prompts: newPrompts(),
-	}
-	// What loses its parent becomes this process's child, for Close to find.
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
+		terminals: map[page.Terminal]*terminal{}, prompts: newPrompts(),
 	}
 	var err error
-	if s.dir, err = os.MkdirTemp("", DirPattern); err != nil {
+	if s.room, err = NewRoom(); err != nil {
 		return nil, err
-	}
-	// Held until the end, by whatever signal, it tells workshop cleanup that the
-	// directory is in use.
-	if s.lock, err = Lock(s.dir); err != nil {
-		return nil, errors.Join(err, os.Remove(s.dir))
 	}
 	open := func() error { return s.open(bin) }
 	if own {
-		open = func() error {
-			return onThread(func() error {
-				if err := unshare(); err != nil {
-					return err
-				}
-				return s.open(bin)
-			})
-		}
+		open = func() error { return Host(func() error { return s.open(bin) }) }
 	}
 	if err := open(); err != nil {
 		s.Close()
@@ -130,9 +92,15 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 	return s, nil
 }
 
+// Path is the PATH of a terminal, with a directory of programs first. A plain user of
+// Debian doesn't have /usr/sbin in it.
+func Path(bin string) string {
+	return bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin"
+}
+
 func (s *Session) open(bin string) error {
 	env := []string{
-		"PATH=" + bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C",
+		"PATH=" + Path(bin), "LC_ALL=C",
 		"TERM=dumb", "COLUMNS=" + strconv.Itoa(Columns), "HISTFILE=",
 		"PS1=" + page.HostPrompt + " ",
 	}
@@ -145,7 +113,7 @@ func (s *Session) open(bin string) error {
 	}
 	for _, name := range page.Terminals {
 		cmd := exec.Command("bash", "--norc", "--noprofile", "--noediting", "-i")
-		cmd.Dir, cmd.Env = s.dir, env
+		cmd.Dir, cmd.Env = s.room.Dir, env
 		file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: Rows, Cols: Columns})
 		if err != nil {
 			return fmt.Errorf("a terminal with bash in it: %w", err)
@@ -160,51 +128,12 @@ func (s *Session) open(bin string) error {
 // Close kills all that runs in the terminals, in whatever namespaces and sessions, and
 // removes the directory. It may be called again.
 func (s *Session) Close() error {
-	for range 500 {
-		left := false
-		below := families()
-		for _, pid := range below[os.Getpid()] {
-			if !slices.Contains(s.before, pid) {
-				left = true
-				kill(pid, below)
-				// Not of any child: others in this process wait for theirs.
-				_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
-			}
-		}
-		if !left {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	s.room.kill()
 	for _, t := range s.terminals {
 		t.file.Close()
 	}
 	s.terminals = nil
-	err := os.RemoveAll(s.dir)
-	s.lock.Close()
-	return err
-}
-
-// kill kills a process and its descendants.
-func kill(pid int, below map[int][]int) {
-	_ = unix.Kill(pid, unix.SIGKILL)
-	for _, child := range below[pid] {
-		kill(child, below)
-	}
-}
-
-func children() []int { return families()[os.Getpid()] }
-
-// families returns the children of each process that has any, those that have ended and
-// haven't been waited for too.
-func families() map[int][]int {
-	all, _ := linux.Processes()
-	below := map[int][]int{}
-	for _, pid := range slices.Sorted(maps.Keys(all)) {
-		parent := all[pid].Parent
-		below[parent] = append(below[parent], pid)
-	}
-	return below
+	return s.room.Close()
 }
 
 // An Error is a step that isn't as its page shows it.

@@ -1,0 +1,110 @@
+//go:build linux
+
+package session
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/linux"
+)
+
+// A Room is a new, empty directory, and the processes that are started after it. Both end
+// with it.
+type Room struct {
+	Dir    string
+	lock   *os.File
+	before []int // this process's children that aren't the room's
+}
+
+// NewRoom makes a room. What loses its parent becomes this process's child from then on,
+// for Close to find.
+func NewRoom() (*Room, error) {
+	r := &Room{before: children()}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
+	}
+	var err error
+	if r.Dir, err = os.MkdirTemp("", DirPattern); err != nil {
+		return nil, err
+	}
+	// Held until the end, by whatever signal, it tells workshop cleanup that the
+	// directory is in use.
+	if r.lock, err = Lock(r.Dir); err != nil {
+		return nil, errors.Join(err, os.Remove(r.Dir))
+	}
+	return r, nil
+}
+
+// DirPattern is what directories of rooms are called below os.TempDir.
+const DirPattern = "nsteps-chapter-*"
+
+// Lock locks the directory of a room: the error is EWOULDBLOCK if it is in use. Closing
+// the file ends it.
+func Lock(dir string) (*os.File, error) {
+	file, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return file, nil
+}
+
+// Close kills all that runs in the room, in whatever namespaces and sessions, and removes
+// the directory. It may be called again.
+func (r *Room) Close() error {
+	r.kill()
+	err := os.RemoveAll(r.Dir)
+	r.lock.Close()
+	return err
+}
+
+func (r *Room) kill() {
+	for range 500 {
+		left := false
+		below := families()
+		for _, pid := range below[os.Getpid()] {
+			if !slices.Contains(r.before, pid) {
+				left = true
+				kill(pid, below)
+				// Not of any child: others in this process wait for theirs.
+				_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+			}
+		}
+		if !left {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// kill kills a process and its descendants.
+func kill(pid int, below map[int][]int) {
+	_ = unix.Kill(pid, unix.SIGKILL)
+	for _, child := range below[pid] {
+		kill(child, below)
+	}
+}
+
+func children() []int { return families()[os.Getpid()] }
+
+// families returns the children of each process that has any, those that have ended and
+// haven't been waited for too.
+func families() map[int][]int {
+	all, _ := linux.Processes()
+	below := map[int][]int{}
+	for _, pid := range slices.Sorted(maps.Keys(all)) {
+		parent := all[pid].Parent
+		below[parent] = append(below[parent], pid)
+	}
+	return below
+}
