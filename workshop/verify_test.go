@@ -111,8 +111,8 @@ func verified(t *testing.T, dir string, args ...string) (stdout string, status i
 }
 
 var (
-	insideHint = regexp.MustCompile(`(?m)^  type inside: (.*)$`)
-	hostHint   = regexp.MustCompile(`(?m)^  type on the host: (.*) bash$`)
+	insideHint = regexp.MustCompile(`(?m)^  type in terminal 2, inside: (.*)$`)
+	hostHint   = regexp.MustCompile(`(?m)^  type in terminal 2, at host#: (.*) bash$`)
 	moreHint   = regexp.MustCompile(`(?m)^  more: workshop (.*)$`)
 )
 
@@ -227,7 +227,7 @@ goal of chapter 2, MNT: not yet
   ✗ a mount, other than /proc, that is not on the host
   hint: Its PID namespace is the host's. An option of step2-mnt makes a new
     one: --help lists them.
-  type on the host: step2-mnt -pm bash
+  type in terminal 2, at host#: step2-mnt -pm bash
 `, steady(text))
 }
 
@@ -344,13 +344,13 @@ func TestVerifyWho(t *testing.T) {
 		sleep, all[r.pid].Parent), text)
 	assert.Regexp(t, `(?m)^  ✗ PID 1 of that namespace: it is PID [0-9]+$`, text)
 	assert.Contains(t, text,
-		fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
+		fmt.Sprintf("\n  type in terminal 1: workshop verify 1 %d\n", r.pid))
 	text, status = verified(t, "/", "-H", "1", strconv.Itoa(all[r.pid].Parent))
 	assert.Equal(t, 1, status)
 	assert.Contains(t, text, fmt.Sprintf("\n  hint: This is the parent, which stays "+
 		"outside. Its child is process %d.\n", r.pid))
 	assert.Contains(t, text,
-		fmt.Sprintf("\n  type on the host: workshop verify 1 %d\n", r.pid))
+		fmt.Sprintf("\n  type in terminal 1: workshop verify 1 %d\n", r.pid))
 }
 
 func TestVerifyJSON(t *testing.T) {
@@ -385,7 +385,7 @@ func TestVerifyJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(text), &got))
 	assert.Equal(t, "step4-net", got.Step)
 	assert.Equal(t, "not met", got.Result)
-	assert.Equal(t, "inside", got.Command.Where)
+	assert.Equal(t, "in terminal 2, inside", got.Command.Where)
 	assert.Equal(t, "ip link set lo up", got.Command.Line)
 	assert.NotEmpty(t, got.Hint)
 	require.Len(t, got.Checks, 2)

@@ -119,7 +119,7 @@ func look(g *goal, pid int, me advice.Person) (f *facts, err error) {
 
 // howToStart says how to get a process to look at.
 func howToStart(me advice.Person, g *goal) string {
-	text := "start one in another terminal: " + line(me, g.checks[0].then, nil)
+	text := "start one in terminal 2: " + line(me, g.checks[0].then, nil)
 	if me.PIDNS {
 		text += "\nor ask outside: only what runs in this PID namespace can be seen " +
 			"from here"

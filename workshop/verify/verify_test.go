@@ -396,7 +396,7 @@ func TestLine(t *testing.T) {
 	} {
 		assert.Equal(t, test.want, line(test.person, test.typed, test.facts))
 	}
-	assert.Equal(t, "start one in another terminal: step1-pid -p bash",
+	assert.Equal(t, "start one in terminal 2: step1-pid -p bash",
 		howToStart(root, &goals[0]))
 	assert.Contains(t, howToStart(advice.Person{Root: true, PIDNS: true}, &goals[0]),
 		"\nor ask outside: ")
@@ -463,10 +463,10 @@ NET: not yet
     that is down: ip
     link, inside,
     shows it.
-  type inside: ip link set lo up
+  type in terminal 2, inside: ip link set lo up
 `), narrow)
 	for line := range strings.Lines(strings.TrimSuffix(narrow,
-		"  type inside: ip link set lo up\n")) {
+		"  type in terminal 2, inside: ip link set lo up\n")) {
 		assert.LessOrEqual(t, runewidth.StringWidth(line), 20)
 	}
 

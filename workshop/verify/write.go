@@ -11,6 +11,7 @@ import (
 	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
+	"nsteps/workshop/page"
 )
 
 // A report is what a person gets to read.
@@ -89,12 +90,15 @@ func (r *report) again() command {
 	return command{"workshop", args}
 }
 
-// where says in which terminal a command is typed.
+// where says in which terminal a command is typed, in the words of the chapters.
 func (c command) where() string {
-	if c.program == "" {
-		return "inside"
+	switch c.program {
+	case "":
+		return "in terminal 2, inside"
+	case "workshop":
+		return "in terminal 1"
 	}
-	return "on the host"
+	return "in terminal 2, at " + page.HostPrompt
 }
 
 func (f *facts) headline() string {
