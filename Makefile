@@ -27,9 +27,8 @@ build: ## build the programs into bin/
 fetch: ## download all that build, demo and test need, for a room without a network
 	go mod download
 
-demo: build ## play the chapters of the six steps, host and inside in turn
-	@$(BIN)/workshop doctor || true # what can't run is named first, with its fix
-	@$(BIN)/workshop play --auto
+demo: build ## show all six steps in 90 seconds, the host beside the container
+	@$(BIN)/workshop demo
 
 jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
 	@tools=; for tool in $(TOOLS); do for dir in /bin /usr/bin /sbin /usr/sbin; do \

@@ -9,6 +9,8 @@
 // Commands:
 //
 //	doctor   try what the steps need, and print fixes
+//	demo     show all steps in 90 seconds, the host beside the container
+//	start    open the two terminals of a chapter
 //	play     play a chapter in the terminal, its commands run for real
 //	verify   say whether a process meets the goal of a chapter
 //	ns       show the namespaces of processes beside each other
@@ -40,6 +42,7 @@ import (
 	"nsteps/workshop/doctor"
 	"nsteps/workshop/ns"
 	"nsteps/workshop/play"
+	"nsteps/workshop/start"
 	"nsteps/workshop/verify"
 )
 
@@ -50,7 +53,7 @@ func main() {
 		Name:      "workshop",
 		UsageText: "command [options] [arg...]",
 		Commands: []*cli.Command{
-			doctor.Command(), play.Command(), verify.Command(),
+			doctor.Command(), play.Demo(), start.Command(), play.Command(), verify.Command(),
 			ns.Command(), diff.Command(), cleanup.Command(),
 		},
 	}

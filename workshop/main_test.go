@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
 
 // start runs a command until the test ends, in the namespaces of a step, and returns its
 // PID out here.
-func start(t *testing.T, step ...string) int {
+func startIn(t *testing.T, step ...string) int {
 	t.Helper()
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func inode(t *testing.T, pid int, kind string) uint64 {
 // the host's.
 func TestNsJSON(t *testing.T) {
 	steptest.NeedsHost(t)
-	pid, self := start(t, "step4-net", "-pmnu", "box"), os.Getpid()
+	pid, self := startIn(t, "step4-net", "-pmnu", "box"), os.Getpid()
 	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--json", "--tree",
 		strconv.Itoa(self), strconv.Itoa(pid)).Output()
 	require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestNsJSON(t *testing.T) {
 // What is above a namespace is shown, though nobody in it was asked for.
 func TestNsTreeOfOne(t *testing.T) {
 	steptest.NeedsHost(t)
-	pid := start(t, "step1-pid", "-p")
+	pid := startIn(t, "step1-pid", "-p")
 	out, err := exec.Command(steptest.Bin("workshop"), "ns", "--tree",
 		strconv.Itoa(pid)).Output()
 	require.NoError(t, err)
@@ -201,8 +201,8 @@ func widest(text string) (columns int) {
 func TestNsNarrow(t *testing.T) {
 	steptest.NeedsHost(t)
 	pids := []string{
-		strconv.Itoa(os.Getpid()), strconv.Itoa(start(t, "step1-pid", "-p")),
-		strconv.Itoa(start(t, "step3-uts", "-pu", "box")),
+		strconv.Itoa(os.Getpid()), strconv.Itoa(startIn(t, "step1-pid", "-p")),
+		strconv.Itoa(startIn(t, "step3-uts", "-pu", "box")),
 	}
 	for _, columns := range []int{20, 21, 40, 80, 200} {
 		for _, option := range []string{"--tree", ""} {

@@ -20,8 +20,8 @@ var (
 	Magenta  = color.New(color.FgMagenta)
 	Cyan     = color.New(color.FgCyan)
 
-	BoldGreen  = color.New(color.FgGreen, color.Bold)
-	BoldYellow = color.New(color.FgYellow, color.Bold)
+	OnGreen  = color.New(color.FgBlack, color.BgGreen)
+	OnYellow = color.New(color.FgBlack, color.BgYellow)
 )
 
 // Paint paints a text in a colour that may be nil.

@@ -9,15 +9,12 @@
 package play
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -27,15 +24,17 @@ import (
 	"nsteps"
 	"nsteps/docs"
 	"nsteps/internal/cmdline"
-	"nsteps/workshop/advice"
+	"nsteps/workshop/become"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
 )
 
 const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without
-a chapter, play plays those of all steps. Enter or the space bar goes on, q ends. A
-user who isn't root gets a user namespace, where one is allowed. With --section, the
-commands of the sections before run too, unseen: the section may depend on them.`
+a chapter, play plays those of all steps. A user who isn't root gets a user namespace,
+where one is allowed. With --section, the commands of the sections before run too,
+unseen: the section may depend on them.
+
+Keys: ` + keysHelp
 
 // Command returns the command.
 func Command() *cli.Command {
@@ -78,15 +77,29 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return &cmdline.UsageError{Err: err}
 	}
-	bin, err := programs()
+	bin, err := become.Programs()
 	if err != nil {
 		return err
 	}
-	p := newPlayer(c.Bool("auto"))
+	p := newPlayer(!c.Bool("auto"))
 	if os.Getuid() != 0 {
-		return p.becomeRoot(chosen)
+		return p.becomeRoot(chosen, "play")
 	}
-	return p.playAll(c.Context, chosen, start, bin)
+	err = p.run(c.Context, p.wait, func(ctx context.Context) error {
+		for i, ch := range chosen {
+			if i > 0 {
+				start = 0
+			}
+			if err := p.play(ctx, ch, start, bin); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errQuit) {
+		return p.err
+	}
+	return err
 }
 
 // start returns the number of the section to start at.
@@ -101,9 +114,9 @@ func start(c *cli.Context, ch *page.Chapter) (int, error) {
 	return section(ch, c.String("section"))
 }
 
-// playAll plays chapters, until the end or until a signal comes or the person types q.
-func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start int,
-	bin string,
+// run calls a function that plays, which ends when a signal comes or the person types q.
+func (p *player) run(ctx context.Context, keys bool,
+	play func(context.Context) error,
 ) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -112,11 +125,13 @@ func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start in
 	defer signal.Stop(signals)
 	go func() { cancel(stopped{(<-signals).(syscall.Signal)}) }()
 	var err error
-	for _, ch := range chapters {
-		if err = p.play(ctx, ch, start, bin); err != nil {
-			break
+	if keys {
+		if p.keyboard, err = openKeyboard(); err != nil {
+			return err
 		}
+		defer p.keyboard.close()
 	}
+	err = play(ctx)
 	var by stopped
 	switch {
 	case errors.As(err, &by):
@@ -124,7 +139,6 @@ func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start in
 		return cli.Exit("", 128+int(by.signal))
 	case errors.Is(err, errQuit):
 		p.print("\n") // the shell's prompt begins a line
-		return p.err
 	}
 	return err
 }
@@ -133,8 +147,6 @@ func (p *player) playAll(ctx context.Context, chapters []*page.Chapter, start in
 type stopped struct{ signal syscall.Signal }
 
 func (s stopped) Error() string { return s.signal.String() }
-
-var errQuit = errors.New("the person has had enough")
 
 // read returns the chapters that have something to play, in the order of their names.
 func read(pages fs.FS) (all []*page.Chapter, err error) {
@@ -195,6 +207,19 @@ func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err err
 	return chosen, nil
 }
 
+// Chapter returns the chapter of a name, such as 1, pid or 1-pid.
+func Chapter(name string) (*page.Chapter, error) {
+	all, err := read(docs.FS)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(all, []string{name})
+	if err != nil {
+		return nil, &cmdline.UsageError{Err: err}
+	}
+	return chosen[0], nil
+}
+
 // named returns the chapter of a step, however that is called, or a page by its name.
 // The page that no step has, 0-setup, is 0 and setup too.
 func named(all []*page.Chapter, word string) *page.Chapter {
@@ -249,52 +274,16 @@ func list(chapters []*page.Chapter, sections bool) error {
 	return output.Write(b.String())
 }
 
-// programs returns the directory of the steps, which are built beside this program.
-func programs() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Dir(self)
-	if _, err := os.Stat(filepath.Join(bin, "step1-pid")); err != nil {
-		return "", fmt.Errorf(
-			"the steps aren't beside this program, in %s: make build", bin)
-	}
-	return bin, nil
-}
-
 // becomeRoot starts this program again in a user namespace, as its root: it returns only
 // if that is refused, or not enough for a chapter.
-func (p *player) becomeRoot(chosen []*page.Chapter) error {
+func (p *player) becomeRoot(chosen []*page.Chapter, command string) error {
 	for _, ch := range chosen {
 		if ch.NeedsRoot {
-			return fmt.Errorf("chapter %s needs root, not that of a user namespace: %s",
-				ch.Name, advice.Me().AsRoot("workshop", "play "+ch.Name))
+			return become.NeedsRoot(ch, "play "+ch.Name)
 		}
 	}
-	enter := []string{"unshare", "--user", "--map-root-user"}
-	unshare, err := exec.LookPath(enter[0])
-	if err != nil {
-		return fmt.Errorf("creating namespaces needs root or unshare(1) (package "+
-			"util-linux), and neither is available: %s",
-			advice.Me().AsRoot("workshop", "play"))
-	}
-	try := exec.Command(unshare, "--user", "--map-root-user", "--mount", "true")
-	if out, err := try.CombinedOutput(); err != nil {
-		// It is not from unshare(1) if that could not be started.
-		why := cmp.Or(strings.TrimSpace(string(out)), err.Error())
-		return fmt.Errorf(
-			"namespaces need root, and a user namespace is refused (%s): %s; "+
-				"`workshop doctor` shows the cause",
-			why, advice.Me().AsRoot("workshop", "play"))
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	p.prose("Namespaces need root: this runs in a user namespace, where you are root.")
-	if p.err != nil {
+	return become.Root(command, func() error {
+		p.prose("Namespaces need root: this runs in a user namespace, where you are root.")
 		return p.err
-	}
-	return unix.Exec(unshare, append(append(enter, self), os.Args[1:]...), os.Environ())
+	})
 }

@@ -6,23 +6,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/fatih/color"
 	"golang.org/x/sys/unix"
 
-	"nsteps/internal/cmdline"
-	"nsteps/internal/linux"
-	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
 	"nsteps/workshop/session"
 )
 
-// colours are those of the terminals.
-var colours = map[page.Terminal]*output.Colour{1: output.BoldGreen, 2: output.BoldYellow}
+// colours are those of the terminals' names. A projector shows them, on a light
+// background as well as on a dark one.
+var colours = map[page.Terminal]*output.Colour{
+	1: output.OnGreen, 2: output.OnYellow,
+}
 
 // Times between two characters of what is typed.
 const (
@@ -32,17 +33,20 @@ const (
 
 // A player shows what it does as it goes.
 type player struct {
-	err    error         // the first of writing
-	wait   bool          // for keys
-	stroke time.Duration // between two characters of what is typed; 0 without a terminal
-	width  int           // of the prose
+	err      error         // the first of writing
+	terminal bool          // stdout is one
+	wait     bool          // for a key before each line
+	stroke   time.Duration // between two characters of what is typed; 0 without a terminal
+	width    int           // of the prose
+	keyboard *keyboard     // nil without keys
 }
 
-func newPlayer(auto bool) *player {
+// newPlayer returns a player, which waits for keys if they can be had and are wanted.
+func newPlayer(wait bool) *player {
 	p := &player{width: output.ProseColumns()}
-	if _, terminal := output.Columns(); terminal {
+	if _, p.terminal = output.Columns(); p.terminal {
 		_, err := unix.IoctlGetTermios(0, unix.TCGETS)
-		p.stroke, p.wait = brisk, !auto && err == nil
+		p.stroke, p.wait = brisk, wait && err == nil
 		if p.wait {
 			p.stroke = typing
 		}
@@ -56,102 +60,59 @@ func (p *player) print(text string) {
 	}
 }
 
-func (p *player) prose(text string) {
-	p.print(output.Cyan.Sprint(output.Fill(text, p.width)) + "\n")
+func (p *player) prose(text string) { p.print(marked(output.Fill(text, p.width)) + "\n") }
+
+var codeMark = regexp.MustCompile("`([^`]*)`")
+
+// marked returns a text with its code in bold, and in quotes where nothing is bold.
+func marked(text string) string {
+	if color.NoColor {
+		return text
+	}
+	return codeMark.ReplaceAllStringFunc(text, func(quoted string) string {
+		return output.Bold.Sprint(strings.Trim(quoted, "`"))
+	})
 }
 
-// play plays a chapter from a section on.
-func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
-	bin string,
-) (err error) {
-	s, err := session.Start(ctx, bin, true)
-	if err != nil {
-		return err
+// key waits for a key, for some time, or for good if that is negative. A key that doesn't
+// go on is an error.
+func (p *player) key(ctx context.Context, limit time.Duration) (key, error) {
+	if p.err != nil {
+		return none, p.err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	for _, before := range ch.Sections[:start] {
-		for _, step := range steps(before) {
-			for i := range step.Lines {
-				if printed, err := s.Line(step, i); err != nil {
-					p.output(printed)
-					return stop(ctx, s, ch, step, i, err)
-				}
-			}
+	if p.keyboard != nil {
+		pressed, err := p.keyboard.wait(ctx, limit)
+		if err == nil {
+			err = keyErrors[pressed]
 		}
+		return pressed, err
 	}
-	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==",
-		p.width)) + "\n\n")
-	p.prose("Terminal 1 stays on this machine, the host. In terminal 2 the steps are " +
-		"started." +
-		map[bool]string{true: " Enter or the space bar goes on, q ends."}[p.wait])
-	for i, section := range ch.Sections {
-		if i >= start && (i == 0 || len(steps(section)) > 0) {
-			if err := p.section(ctx, s, ch, section, i == 0); err != nil {
-				return err
-			}
-		}
+	select {
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case <-time.After(max(limit, 0)):
+		return none, nil
 	}
-	p.print("\n")
-	p.prose("That was it. Nothing of it is left on this machine.")
-	return p.err
 }
 
-func (p *player) section(ctx context.Context, s *session.Session, ch *page.Chapter,
-	section *page.Section, title bool,
-) error {
-	if !title {
-		p.print("\n" + output.Bold.Sprint(output.Fill(section.Title, p.width)) + "\n")
+// typed shows a line as if somebody typed it. A key that goes on shows the rest at once.
+func (p *player) typed(ctx context.Context, line string) error {
+	if p.stroke == 0 {
+		p.print(output.Bold.Sprint(line) + "\n")
+		return p.err
 	}
-	shown := -1 // the last part
-	for i, part := range section.Parts {
-		switch {
-		case part.Step == nil && shown < 0:
-			p.print("\n")
-			p.prose(part.Prose)
-			shown = i
-		case part.Step != nil && !part.Step.Folded:
-			if i > 0 && shown < i-1 && section.Parts[i-1].Step == nil {
-				p.print("\n")
-				p.prose(section.Parts[i-1].Prose)
-			}
-			shown = i
-			if err := p.step(ctx, s, ch, part.Step); err != nil {
-				return err
-			}
-		}
-		if p.err != nil {
-			return p.err
-		}
-	}
-	return nil
-}
-
-func (p *player) step(ctx context.Context, s *session.Session, ch *page.Chapter,
-	step *page.Step,
-) error {
-	colour, prompt := colours[step.Terminal], step.Prompt+" "
-	if step.Kind != page.Commands {
-		prompt = string(step.Kind) + "> "
-	}
-	p.print("\n" + colour.Sprint(step.Terminal) + "\n")
-	for i, line := range step.Lines {
-		if i > 0 && s.More() { // of a here-document, which is one command
-			p.print(colour.Sprint("> "))
-		} else {
-			p.print(colour.Sprint(prompt))
-			if err := p.key(ctx); err != nil {
-				return err
-			}
-		}
-		if err := p.typed(ctx, line); err != nil {
+	for i, r := range line {
+		pressed, err := p.key(ctx, p.stroke)
+		if err != nil {
 			return err
 		}
-		printed, err := s.Line(step, i)
-		p.output(printed)
-		if err != nil {
-			return stop(ctx, s, ch, step, i, err)
+		if pressed == goOn {
+			p.print(output.Bold.Sprint(line[i:]))
+			break
 		}
+		p.print(output.Bold.Sprint(string(r)))
 	}
+	p.print("\n")
 	return p.err
 }
 
@@ -163,120 +124,192 @@ func (p *player) output(text string) {
 	p.print(text)
 }
 
-// stop returns the error of a line after which no other may be typed.
-func stop(ctx context.Context, s *session.Session, ch *page.Chapter,
-	step *page.Step, i int,
-	err error,
-) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	var fs unix.Statfs_t
-	at := fmt.Sprintf("%s:%d", ch.File, step.At+i)
-	failed := &failure{chapter: ch.Name, at: at, line: step.Lines[i], err: err}
-	if unix.Statfs(s.Dir(), &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 {
-		failed.noexec = s.Dir()
-	}
-	return &advice.Error{Err: failed, Advice: failed.advice()}
+// A show is a chapter that is being played.
+type show struct {
+	*player
+	ctx     context.Context
+	chapter *page.Chapter
+	bin     string
+	again   string // the command that plays it
+	session *session.Session
+	next    position // what hasn't been typed yet, of the section that is played
+	typedIn bool     // something of that section has been typed
 }
 
-// A failure is a line that didn't do what its chapter says.
-type failure struct {
-	chapter, at, line string
-	err               error
-	// the session's directory, if no program can be executed there
-	noexec string
-}
+// A position is a line of a part of a section.
+type position struct{ part, line int }
 
-func (f *failure) Error() string {
-	return fmt.Sprintf("play %s stopped at %s, %s: %s",
-		f.chapter, f.at, cmdline.Quote(f.line), f.err)
-}
-
-func (f *failure) Unwrap() error { return f.err }
-
-// advice says how to go on.
-func (f *failure) advice() string {
-	me := advice.Me()
-	again, doctor := me.Call("workshop", "play "+f.chapter), me.Call("workshop", "doctor")
-	var ended *session.Ended
-	switch {
-	case f.noexec != "":
-		return fmt.Sprintf("%s is on a file system that executes no programs (noexec); "+
-			"choose another: TMPDIR=DIRECTORY %s", f.noexec, again)
-	case errors.As(f.err, &ended) && ended.Status == 127:
-		return "a program is missing; to see which, and its package: " + doctor
-	case errors.As(f.err, &ended):
-		return "fix what it printed above, then: " + again
+// begin starts the session anew and executes what stands before a section, unseen.
+func (s *show) begin(section int) (err error) {
+	if err := s.close(); err != nil {
+		return err
 	}
-	return "to see what can't run on this machine: " + doctor
+	if s.session, err = session.Start(s.ctx, s.bin, true); err != nil {
+		return err
+	}
+	for _, before := range s.chapter.Sections[:section] {
+		if err := s.unseen(before, position{}, len(before.Parts)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (p *player) typed(ctx context.Context, line string) error {
-	if p.stroke == 0 {
-		p.print(output.Bold.Sprint(line) + "\n")
-		return p.err
+func (s *show) close() error {
+	if s.session == nil {
+		return nil
 	}
-	for _, r := range line {
-		p.print(output.Bold.Sprint(string(r)))
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(p.stroke):
+	return s.session.Close()
+}
+
+// unseen executes the lines of a section from a position up to a part.
+func (s *show) unseen(section *page.Section, from position, to int) error {
+	for i := from.part; i < to; i++ {
+		step := section.Parts[i].Step
+		if step == nil || step.Folded {
+			continue
+		}
+		for line := range step.Lines {
+			if i == from.part && line < from.line {
+				continue
+			}
+			printed, err := s.session.Line(step, line)
+			if err != nil {
+				s.output(printed)
+				return s.stop(step, line, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *show) stop(step *page.Step, line int, err error) error {
+	return stop(s.ctx, s.session, s.chapter, step, line, s.again, err)
+}
+
+// play plays a chapter from a section on.
+func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
+	bin string,
+) (err error) {
+	s := &show{player: p, ctx: ctx, chapter: ch, bin: bin, again: "play " + ch.Name}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.begin(start); err != nil {
+		return err
+	}
+	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==",
+		p.width)) + "\n\n")
+	p.prose("Terminal 1 stays on this machine, the host. In terminal 2 the steps are " +
+		"started.")
+	if p.wait {
+		p.prose(keysHelp)
+	}
+	sections := played(ch)
+	for n := max(0, slices.Index(sections, start)); n < len(sections); {
+		err := s.section(sections, n)
+		switch {
+		case errors.Is(err, errForward):
+			p.print("\n")
+			section := ch.Sections[sections[n]]
+			if n++; n < len(sections) {
+				err = s.unseen(section, s.next, len(section.Parts))
+			} else {
+				err = nil
+			}
+		case errors.Is(err, errBack):
+			p.print("\n")
+			if !s.typedIn {
+				n = max(0, n-1)
+			}
+			p.print("\n")
+			p.prose("The commands before this section run again, unseen.")
+			err = s.begin(sections[n])
+		default:
+			n++
+		}
+		if err != nil {
+			return err
 		}
 	}
 	p.print("\n")
+	p.prose("That was it. Nothing of it is left on this machine.")
 	return p.err
 }
 
-// key waits for a key that goes on. The terminal gives single keys meanwhile, and shows
-// none; Ctrl-C and Ctrl-Z stay what they are.
-func (p *player) key(ctx context.Context) error {
-	if p.err != nil || !p.wait {
-		return p.err
-	}
-	before, err := unix.IoctlGetTermios(0, unix.TCGETS)
-	if err != nil {
-		return fmt.Errorf("the terminal's settings: %w", err)
-	}
-	single := *before
-	single.Lflag &^= unix.ICANON | unix.ECHO
-	single.Cc[unix.VMIN], single.Cc[unix.VTIME] = 1, 0
-	continued := make(chan os.Signal, 1) // after Ctrl-Z the shell has set what it likes
-	signal.Notify(continued, unix.SIGCONT)
-	defer signal.Stop(continued)
-	setTerminal(&single)
-	defer setTerminal(before)
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-continued:
-			setTerminal(&single)
-		default:
-		}
-		ready := []unix.PollFd{{Fd: 0, Events: unix.POLLIN}}
-		if n, err := unix.Poll(ready, 50); n == 0 || err == unix.EINTR {
-			continue
-		}
-		b := make([]byte, 1)
-		switch n, err := unix.Read(0, b); {
-		case err == unix.EINTR || err == unix.EAGAIN:
-		case err != nil || n == 0 || b[0] == 'q':
-			return errQuit
-		case b[0] == '\n' || b[0] == '\r' || b[0] == ' ':
-			return nil
+// played returns the numbers of the sections that are shown: the first, and those with
+// commands.
+func played(ch *page.Chapter) (numbers []int) {
+	for i, section := range ch.Sections {
+		if i == 0 || len(steps(section)) > 0 {
+			numbers = append(numbers, i)
 		}
 	}
+	return numbers
 }
 
-// setTerminal sets the terminal's settings. In the background, after Ctrl-Z, they are the
-// business of the shell there.
-func setTerminal(to *unix.Termios) {
-	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
-	if err == nil && group != unix.Getpgrp() {
-		return
+// section plays a section, given by its place in a list of those that are shown.
+func (s *show) section(sections []int, n int) error {
+	section := s.chapter.Sections[sections[n]]
+	if sections[n] > 0 {
+		where := fmt.Sprintf(" (section %d of %d)", n, len(sections)-1)
+		s.print("\n" + output.Bold.Sprint(output.Fill(section.Title+where,
+			s.width)) + "\n")
 	}
-	defer linux.BlockTTOU()() // the shell may take the terminal right now
-	_ = unix.IoctlSetTermios(0, unix.TCSETSW, to)
+	s.typedIn, s.next = false, position{}
+	shown := -1 // the last part
+	for i, part := range section.Parts {
+		switch {
+		case part.Step == nil && shown < 0:
+			s.print("\n")
+			s.prose(part.Prose)
+			shown = i
+		case part.Step != nil && !part.Step.Folded:
+			if i > 0 && shown < i-1 && section.Parts[i-1].Step == nil {
+				s.print("\n")
+				s.prose(section.Parts[i-1].Prose)
+			}
+			shown = i
+			s.next = position{part: i}
+			if err := s.step(part.Step); err != nil {
+				return err
+			}
+		}
+		if s.err != nil {
+			return s.err
+		}
+	}
+	return nil
+}
+
+func (s *show) step(step *page.Step) error {
+	s.print("\n" + colours[step.Terminal].Sprint(" "+step.Terminal.String()+" ") + "\n")
+	for i, line := range step.Lines {
+		if i > 0 && s.session.More() { // of a here-document, which is one command
+			s.print("> ")
+		} else {
+			s.print(prompt(step))
+			if s.wait {
+				if _, err := s.key(s.ctx, -1); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.typed(s.ctx, line); err != nil {
+			return err
+		}
+		s.next.line, s.typedIn = i+1, true
+		printed, err := s.session.Line(step, i)
+		s.output(printed)
+		if err != nil {
+			return s.stop(step, i, err)
+		}
+	}
+	return s.err
+}
+
+// prompt returns what stands before a line of a step.
+func prompt(step *page.Step) string {
+	if step.Kind != page.Commands {
+		return string(step.Kind) + "> "
+	}
+	return step.Prompt + " "
 }

@@ -1,0 +1,178 @@
+//go:build linux
+
+package play
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps"
+	"nsteps/docs"
+	"nsteps/internal/steptest"
+	"nsteps/workshop/page"
+)
+
+// demonstrate returns the command "workshop demo".
+func demonstrate(t *testing.T) *exec.Cmd {
+	cmd := play(t)
+	cmd.Args = []string{cmd.Args[0], "demo"}
+	return cmd
+}
+
+// Without a terminal the demo doesn't wait. Each chapter fits on a screen of 24 lines.
+func TestDemo(t *testing.T) {
+	began := time.Now()
+	out, err := demonstrate(t).CombinedOutput()
+	require.NoError(t, err, string(out))
+	t.Logf("%s without pauses", time.Since(began))
+	parts := strings.Split(string(out), "\n\n")
+	assert.NotContains(t, string(out), "\x1b")
+	for _, step := range nsteps.Steps[:6] {
+		title := strings.Split(step.Chapter, "-")[0] + " "
+		found := false
+		for _, part := range parts {
+			found = found || strings.HasPrefix(strings.TrimLeft(part, "\n"), title)
+		}
+		assert.True(t, found, "%s is missing", step.Chapter)
+	}
+	lines := 0
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if !strings.Contains(line, "/workshop ") { // whose path isn't broken
+			assert.LessOrEqual(t, runewidth.StringWidth(line), 80, line)
+		}
+		if lines++; line == "" {
+			lines = 0
+		}
+		assert.LessOrEqual(t, lines, 22, line)
+	}
+	_, last, found := strings.Cut(string(out), "\nWhat you have seen\n")
+	assert.True(t, found)
+	assert.LessOrEqual(t, strings.Count(last, "\n"), 22, last)
+	assert.Contains(t, last, "\nWhat to do next\n")
+}
+
+// Each step shows what the host sees beside what the container sees.
+func TestDemoMarks(t *testing.T) {
+	all, err := read(docs.FS)
+	require.NoError(t, err)
+	for _, step := range nsteps.Steps[:6] {
+		ch := named(all, step.Name)
+		require.NotNil(t, ch, step.Name)
+		assert.NotEmpty(t, first(ch, 1), "%s marks nothing in terminal 1", ch.Name)
+		assert.NotEmpty(t, first(ch, 2), "%s marks nothing in terminal 2", ch.Name)
+		assert.NotEmpty(t, scenes(ch)[0].Lines)
+	}
+}
+
+// In a terminal it pauses; a key goes on, and q ends it before all of it ran.
+func TestDemoKeys(t *testing.T) {
+	cmd := demonstrate(t)
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	s := steptest.OpenColumns(t, 80, cmd)
+	before := s.Settings()
+	s.Expect("1 PID: ")
+	s.Expect("step1-pid -p bash --norc")
+	s.Type("    ")
+	s.Expect("1 0")
+	s.Type("q")
+	assert.Equal(t, 1, s.Wait())
+	assert.Equal(t, before, s.Settings())
+	assert.True(t, strings.HasSuffix(s.All(), "\n"), s.All())
+}
+
+// Where something fails, the demo says so, and doesn't end with 0.
+func TestDemoFails(t *testing.T) {
+	steptest.NeedsHost(t)
+	demo := demonstrate(t)
+	cmd := exec.Command("unshare", append([]string{
+		"--user", "--map-root-user", "sh", "-c",
+		`sysctl -q -w user.max_uts_namespaces=1; "$@"; echo status $?`, "sh",
+	}, demo.Args...)...)
+	cmd.Env = demo.Env
+	out, _ := cmd.CombinedOutput()
+	assert.Contains(t, string(out), "step3-uts: clone CLONE_NEWUTS: no space left on device")
+	assert.Contains(t, string(out), "workshop: demo stopped at docs/3-uts.md:")
+	assert.Contains(t, string(out), "\nstatus 1\n")
+}
+
+func TestScenes(t *testing.T) {
+	text := page.Label("9-x.md", []byte(strings.ReplaceAll(`# 9 X: y
+
+'''sh 1
+true
+'''
+
+'''sh 2
+cd /
+step1-pid -p bash --norc
+'''
+
+<!-- demo: It is PID 1. -->
+'''sh 2
+echo $$
+'''
+
+<!-- demo: It has no parent. -->
+'''sh 2
+echo $PPID
+'''
+`, "'''", "```")))
+	ch, err := page.Parse("9-x.md", text)
+	require.NoError(t, err)
+	steps := ch.Steps()
+	assert.Equal(t, []*page.Step{steps[1], steps[2], steps[3]}, scenes(ch))
+	assert.Equal(t, "It is PID 1.", first(ch, 2))
+	assert.Empty(t, first(ch, 1))
+	assert.Equal(t, 30+len("It is PID 1.")+len("echo $$"), weight(steps[2]))
+}
+
+func TestWrapped(t *testing.T) {
+	for _, test := range []struct{ line, want string }{
+		{"", ""},
+		{"one two", "one two"},
+		{"one two three four", "one two|  three|  four"},
+		{"onetwothreefour", "onetwothre|  efour"},
+		{"a\tb", "a    b"},
+		{"╭╮ three four five", "╭╮ three|  four|  five"},
+	} {
+		assert.Equal(t, test.want,
+			strings.Join(wrapped(test.line, 10, "  "), "|"), test.line)
+	}
+}
+
+// Blocks stand beside each other, and one that comes later not higher than one before.
+func TestBoard(t *testing.T) {
+	b := newBoard(&player{width: 80}, true)
+	b.width = 20
+	b.open()
+	b.begin(2, "")
+	require.NoError(t, b.typed(t.Context(), "host# ", "step"))
+	b.begin(2, "A sentence.")
+	require.NoError(t, b.typed(t.Context(), "step# ", "a command that is long"))
+	b.output("one\ntwo\n")
+	b.begin(1, "Beside it.")
+	b.output(strings.Repeat("x\n", 20))
+	var lines []string
+	for _, row := range b.rows {
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%-10s|%s", row[0], row[1]), " "))
+	}
+	assert.Equal(t, ` terminal 1: on the host | terminal 2: goes inside
+          |host# step
+          |
+Beside it.|A sentence.
+x         |step# a command
+x         |  that is long
+x         |one
+x         |two
+x         |
+x         |
+x         |
+(13 more lines)|`, strings.Join(lines, "\n"))
+}
