@@ -27,6 +27,7 @@ type board struct {
 	column  int  // that is written to
 	used    [2]int
 	begun   int           // the row where the last step began
+	worded  bool          // the last step had a sentence
 	at      int           // the row of the cursor
 	rows    [][2]string   // what isn't printed yet, without a terminal
 	made    int           // rows on the screen
@@ -65,9 +66,10 @@ func (b *board) begin(terminal page.Terminal, sentence string) {
 		}
 		b.last = terminal
 	} else {
-		if b.used[b.column] > 1 {
-			b.used[b.column]++ // a free row
+		if b.used[b.column] > 1 && b.worded {
+			b.used[b.column]++ // a free row, but not behind a line that starts a shell
 		}
+		b.worded = sentence != ""
 		b.begun = max(b.used[b.column], b.begun)
 		b.used[b.column] = b.begun
 	}
@@ -187,8 +189,8 @@ func (b *board) close() {
 	b.rows = nil
 }
 
-// wrapped breaks a line into lines of so many columns, at a space where there is one, and
-// puts an indent before all but the first.
+// wrapped breaks a line into lines of so many columns, at a space or a slash where there is
+// one, and puts an indent before all but the first.
 func wrapped(line string, columns int, indent string) (lines []string) {
 	line = strings.ReplaceAll(line, "\t", "    ")
 	for prefix := ""; ; prefix = indent {
@@ -199,6 +201,8 @@ func wrapped(line string, columns int, indent string) (lines []string) {
 		}
 		if at := strings.LastIndexByte(first, ' '); at > columns/2 {
 			first = first[:at]
+		} else if at := strings.LastIndexByte(first, '/'); at > columns/2 {
+			first = first[:at+1]
 		}
 		lines = append(lines, first)
 		line = strings.TrimLeft(line[len(first):], " ")

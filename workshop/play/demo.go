@@ -222,13 +222,16 @@ func first(ch *page.Chapter, terminal page.Terminal) string {
 // last prints a table of what was seen, and what to do next.
 func (p *player) last(chapters []*page.Chapter) error {
 	p.print("\n" + output.Bold.Sprint("What you have seen") + "\n")
-	const name = 10
+	const name = 9
 	width := (p.width - name - len(gap)) / 2
 	for i, ch := range append([]*page.Chapter{{Title: ""}}, chapters...) {
 		title, _, _ := strings.Cut(ch.Title, ":")
 		left, right := first(ch, 1), first(ch, 2)
 		if i == 0 {
 			left, right = "terminal 1, on the host", "terminal 2, inside"
+		}
+		if left == "" || right == "" {
+			continue // it shows no difference
 		}
 		table := [3][]string{
 			{title}, wrapped(left, width, ""), wrapped(right, width, ""),
