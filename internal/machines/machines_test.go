@@ -37,7 +37,7 @@ const (
 	devcontainer = ".devcontainer/devcontainer.json"
 	dockerfile   = ".devcontainer/Dockerfile"
 	lima         = "lima.yaml"
-	page         = "docs/0-setup.md"
+	page         = "docs/platforms.md"
 )
 
 func read(t *testing.T, name string) string {
