@@ -20,9 +20,10 @@ import (
 // errNone is that there is no process to look at.
 var errNone = errors.New("no process is running that a step has started")
 
-// choose looks at the newest process that a step has started, those of this user before
-// those of others: on a machine of a whole class, the newest of all is mostly another
-// person's. A process that ends meanwhile isn't the one that is meant.
+// choose looks at the newest process that a step has started. Steps of this user come
+// first, because the newest of all on a machine of a whole class is mostly another
+// person's. Among them, steps in this directory come first, because a person has both
+// terminals in one directory. A process that ends meanwhile isn't meant.
 func choose(all procs.All, self int) (*facts, int, error) {
 	var candidates []linux.Process
 	rank := map[int]int{}
@@ -53,10 +54,11 @@ func ended(err error) bool {
 		errors.Is(err, errMeanwhile)
 }
 
-// An owner is the user of a process.
+// An owner is the user of a process, and where that user is.
 type owner struct {
 	uid   int // effective, which owns its directory in /proc
 	login string
+	dir   string // "" if it can't be read
 }
 
 // ownerOf returns the owner of a process. The login stays what it was through sudo(8) and
@@ -65,6 +67,7 @@ type owner struct {
 func ownerOf(pid int) owner {
 	login, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/loginuid")
 	o := owner{uid: -1, login: strings.TrimSpace(string(login))}
+	o.dir, _ = os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
 	var st unix.Stat_t
 	if unix.Stat("/proc/"+strconv.Itoa(pid), &st) == nil {
 		o.uid = int(st.Uid)
@@ -75,9 +78,12 @@ func ownerOf(pid int) owner {
 // rank says how likely it is that the same person has started two processes.
 func (o owner) rank(other owner) (rank int) {
 	if o.login == other.login {
-		rank += 2
+		rank += 4
 	}
 	if o.uid == other.uid {
+		rank += 2
+	}
+	if o.dir != "" && o.dir == other.dir {
 		rank++
 	}
 	return rank

@@ -22,9 +22,10 @@ import (
 )
 
 const description = `A step is a number such as 1, or a name such as pid or step1-pid.
-Without a PID: the newest process that a step of yours has started, or else one of
-another user. Its namespaces are compared with those of that step's parent; or of this
-program, if no step started it. There they are called the host's.
+Without a PID: the newest process that a step of yours has started, in this directory if
+there is such a process, or else a process of another user. Its namespaces are compared
+with those of that step's parent, or with those of this program if no step started it.
+There they are called the host's.
 
 Status 0 if the goal is met, 1 if not, or if the process can't be looked at.`
 
