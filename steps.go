@@ -13,7 +13,7 @@ type Step struct {
 	Name    string // of the program, for example "step4-net"
 	Dir     string // of its sources, for example "step4-net" or "beyond/step7-user"
 	Base    string // name of the step that it adds something to, "" if there is none
-	Chapter string // page in docs, without ".md"
+	Chapter string // page in docs, without ".md"; the first if there are several
 }
 
 // Steps are all of them, in the order in which they are read. Whatever is said of each

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -200,8 +201,12 @@ func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err err
 			args[0], strings.Join(names, ", "))
 	}
 	for _, step := range nsteps.Steps {
-		if ch := named(all, step.Chapter); ch != nil {
-			chosen = append(chosen, ch)
+		for _, ch := range all {
+			// A step with a number may have several pages: 6-chroot and 6-escape.
+			number, _, _ := strings.Cut(ch.Name, "-")
+			if ch.Name == step.Chapter || number == step.Label() {
+				chosen = append(chosen, ch)
+			}
 		}
 	}
 	return chosen, nil
@@ -220,15 +225,17 @@ func Chapter(name string) (*page.Chapter, error) {
 	return chosen[0], nil
 }
 
-// named returns the chapter of a step, however that is called, or a page by its name.
-// The page that no step has, 0-setup, is 0 and setup too.
+// named returns the chapter of a step, however the step is called, or a page by its name,
+// with or without the number. The page 0-setup, which no step has, is 0 too.
 func named(all []*page.Chapter, word string) *page.Chapter {
 	if step, err := nsteps.Find(word); err == nil {
 		word = step.Chapter
 	}
 	for _, ch := range all {
-		rest, isZero := strings.CutPrefix(ch.Name, "0-")
-		if word == ch.Name || isZero && (word == "0" || word == rest) {
+		number, rest, _ := strings.Cut(ch.Name, "-")
+		_, err := strconv.Atoi(number)
+		short := err == nil && word == rest
+		if word == ch.Name || short || word == "0" && number == "0" {
 			return ch
 		}
 	}

@@ -28,14 +28,15 @@ func TestMain(m *testing.M) {
 
 func TestChoose(t *testing.T) {
 	setup := &page.Chapter{Name: "0-setup"}
-	one, two, other := &page.Chapter{Name: "1-pid"}, &page.Chapter{
-		Name: "2-mnt",
-	}, &page.Chapter{Name: "from-c"}
-	all := []*page.Chapter{setup, one, two, other}
+	one, two := &page.Chapter{Name: "1-pid"}, &page.Chapter{Name: "2-mnt"}
+	jail, escape := &page.Chapter{Name: "6-chroot"}, &page.Chapter{Name: "6-escape"}
+	other := &page.Chapter{Name: "from-c"}
+	all := []*page.Chapter{setup, one, two, jail, escape, other}
 	for name, want := range map[string]*page.Chapter{
 		"1": one, "1-pid": one, "pid": one,
 		"step1-pid": one, "mnt": two, "from-c": other,
 		"0": setup, "setup": setup,
+		"6": jail, "chroot": jail, "6-escape": escape, "escape": escape,
 	} {
 		got, err := choose(all, []string{name})
 		assert.NoError(t, err)
@@ -43,9 +44,10 @@ func TestChoose(t *testing.T) {
 	}
 	got, err := choose(all, nil)
 	assert.NoError(t, err)
-	assert.Equal(t, []*page.Chapter{one, two}, got)
+	assert.Equal(t, []*page.Chapter{one, two, jail, escape}, got)
 	_, err = choose(all, []string{"c"})
-	assert.EqualError(t, err, "no chapter c; there are 0-setup, 1-pid, 2-mnt, from-c")
+	assert.EqualError(t, err, "no chapter c; there are 0-setup, 1-pid, 2-mnt, "+
+		"6-chroot, 6-escape, from-c")
 	_, err = choose(all, []string{"1", "2"})
 	assert.EqualError(t, err, "one chapter, and options before it: 2")
 }
@@ -526,15 +528,15 @@ func TestRead(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
 	assert.Equal(t, "0-setup", all[0].Name)
-	six, err := choose(all, nil)
+	ofSteps, err := choose(all, nil)
 	require.NoError(t, err)
 	var names []string
-	for _, ch := range six {
+	for _, ch := range ofSteps {
 		names = append(names, ch.Name)
 	}
 	var want []string
 	for _, step := range nsteps.Steps {
 		want = append(want, step.Chapter)
 	}
-	assert.Equal(t, want, names)
+	assert.Equal(t, append(want, "6-escape"), names)
 }
