@@ -237,7 +237,7 @@ func TestStepFails(t *testing.T) {
 			},
 		},
 		{"no Go", "PATH=/usr/sbin:/usr/bin:/sbin:/bin; ! command -v go >/dev/null || " +
-			"exit 99", "6", []string{
+			"exit 99", "escape", []string{
 			"bash: go: command not found\n", "it ended with status 127\n  a program is " +
 				"missing; to see which, and its package: ",
 		}},
