@@ -81,47 +81,6 @@ func TestDiffs(t *testing.T) {
 	}
 }
 
-// What the README tells a person to type works, and what it shows is what comes. Its
-// links lead somewhere.
-func TestReadme(t *testing.T) {
-	NeedsHost(t)
-	text, err := os.ReadFile("../../README.md")
-	require.NoError(t, err)
-	dir := t.TempDir() // as after make build, with a jail
-	require.NoError(t, os.Symlink(bin, dir+"/bin"))
-	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/built",
-		"DIR="+dir+"/jail").CombinedOutput()
-	require.NoError(t, err, string(out))
-	tried := 0
-	for row := range strings.Lines(string(text)) {
-		fields := strings.Split(row, " | ")
-		if len(fields) != 7 || !strings.HasPrefix(fields[3], "`bin/") {
-			continue
-		}
-		line := strings.Split(fields[3], "`")[1]
-		tried++
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		assert.NoError(t, err, "%s: %s", line, out)
-		assert.NotEmpty(t, out)
-	}
-	assert.Equal(t, len(nsteps.Steps), tried)
-	for _, link := range regexp.MustCompile(`\]\(([^)]*)\)`).FindAllStringSubmatch(
-		string(text), -1) {
-		if !strings.HasPrefix(link[1], "https://") {
-			_, err := os.Stat("../../" + link[1])
-			assert.NoError(t, err)
-		}
-	}
-	for _, target := range regexp.MustCompile(
-		"(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(string(text), -1) {
-		out, err := exec.Command("make", "-C", "../..", "-n", target[1],
-			"STEP=2").CombinedOutput()
-		assert.NoError(t, err, string(out))
-	}
-}
-
 // The demo plays all six chapters without a terminal.
 func TestDemo(t *testing.T) {
 	NeedsHost(t)

@@ -1,0 +1,85 @@
+//go:build linux
+
+package steptest
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// readme returns the README.
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// The README is short, its links lead somewhere, and make knows its targets.
+func TestReadme(t *testing.T) {
+	text := readme(t)
+	assert.LessOrEqual(t, len(strings.Fields(text)), 600, "words")
+	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	for _, to := range link.FindAllStringSubmatch(text, -1) {
+		if !strings.HasPrefix(to[1], "https://") {
+			assert.FileExists(t, "../../"+to[1])
+		}
+	}
+	target := regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)")
+	for _, name := range target.FindAllStringSubmatch(text, -1) {
+		out, err := exec.Command("make", "-C", "../..", "-n", name[1],
+			"STEP=2").CombinedOutput()
+		assert.NoError(t, err, string(out))
+	}
+}
+
+// The README's terminal shows a session with step 6: a person who types its commands
+// sees the same, but for the numbers of processes.
+func TestReadmeTerminal(t *testing.T) {
+	_, session, found := strings.Cut(readme(t), "```text\n")
+	require.True(t, found)
+	session, _, _ = strings.Cut(session, "```\n")
+	tt := OpenShell(t)
+	dir := t.TempDir()
+	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/bin",
+		"DIR="+dir+"/jail").CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	var before unix.Utsname
+	require.NoError(t, unix.Uname(&before))
+	require.NoError(t, unix.Sethostname([]byte("laptop"))) // of the tests' namespace
+	defer func() {
+		name := unix.ByteSliceToString(before.Nodename[:])
+		assert.NoError(t, unix.Sethostname([]byte(name)))
+	}()
+	tt.prompt = `(?:host|step6-chroot)# $`
+	tt.Run("cd " + dir + "; PS1='host# '")
+	typed := regexp.MustCompile(`(?m)^\S+# (.*)$`).FindAllStringSubmatch(session, -1)
+	require.NotEmpty(t, typed)
+	seen := len(tt.All()) - len("host# ")
+	for _, line := range typed {
+		tt.Run(line[1])
+	}
+	lines := strings.Split(tt.All()[seen:], "\n")
+	got := strings.Join(lines[:len(lines)-1], "\n") + "\n" // without the last prompt
+	assert.Equal(t, tidy(session), tidy(got))
+}
+
+// tidy replaces numbers of processes by N, and removes blanks at the ends of lines. Only
+// amd64 has a directory lib64.
+func tidy(session string) string {
+	session = regexp.MustCompile(`(?m) +$`).ReplaceAllString(session, "")
+	if runtime.GOARCH != "amd64" {
+		session = strings.ReplaceAll(session, "lib64  ", "")
+	}
+	return regexp.MustCompile(`(?m)^ *(?:[2-9]|[1-9][0-9]+)( |$)`).
+		ReplaceAllString(session, "N$1")
+}
