@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"nsteps"
 )
 
 // readme returns the README.
@@ -82,4 +84,44 @@ func tidy(session string) string {
 	}
 	return regexp.MustCompile(`(?m)^ *(?:[2-9]|[1-9][0-9]+)( |$)`).
 		ReplaceAllString(session, "N$1")
+}
+
+// The reference has each option that a program's help has, and each command.
+func TestReference(t *testing.T) {
+	if bin == "" {
+		t.Skip("SKIPPED: the programs weren't built")
+	}
+	text, err := os.ReadFile("../../docs/reference.md")
+	require.NoError(t, err)
+	rows := map[string]string{} // the options and commands of each section
+	for _, section := range strings.Split(string(text), "\n## ")[1:] {
+		title, _, _ := strings.Cut(section, "\n")
+		rows[title] = section
+	}
+	option := regexp.MustCompile(`(?m)^ {3}(?:(-\w), |    )(--[a-z-]+)`)
+	check := func(section string, args ...string) {
+		help, err := exec.Command(Bin(args[0]), append(args[1:], "--help")...).Output()
+		require.NoError(t, err)
+		found := option.FindAllStringSubmatch(string(help), -1)
+		assert.NotEmpty(t, found, args)
+		for _, names := range found {
+			for _, name := range names[1:] {
+				row := regexp.MustCompile("`" + name + "[` ]")
+				assert.True(t, name == "" || row.MatchString(section),
+					"docs/reference.md has no %s of %s", name, args)
+			}
+		}
+	}
+	check(rows["The steps"], nsteps.Steps[len(nsteps.Steps)-1].Name)
+	check(rows["binlibdepcp"], "binlibdepcp")
+	help, err := exec.Command(Bin("workshop"), "--help").Output()
+	require.NoError(t, err)
+	_, list, found := strings.Cut(string(help), "\ncommands:\n")
+	require.True(t, found)
+	list, _, _ = strings.Cut(list, "\n\n")
+	for line := range strings.Lines(list) {
+		command := strings.Fields(line)[0]
+		row := regexp.MustCompile("(?m)^\\| `workshop " + command + "[` ].*")
+		check(row.FindString(rows["workshop"])+"`-h` `--help`", "workshop", command)
+	}
 }

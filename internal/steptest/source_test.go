@@ -21,7 +21,7 @@ var steps = nsteps.Names()
 
 func TestMain(m *testing.M) {
 	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter",
-		"internal/steptest/beyond")...)
+		"internal/steptest/beyond", "workshop")...)
 }
 
 func source(t *testing.T, step nsteps.Step) string {
