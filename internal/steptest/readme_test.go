@@ -50,10 +50,7 @@ func TestReadmeTerminal(t *testing.T) {
 	require.True(t, found)
 	session, _, _ = strings.Cut(session, "```\n")
 	tt := OpenShell(t)
-	dir := t.TempDir()
-	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/bin",
-		"DIR="+dir+"/jail").CombinedOutput()
-	require.NoError(t, err, string(out))
+	dir := withJail(t)
 
 	var before unix.Utsname
 	require.NoError(t, unix.Uname(&before))
@@ -73,6 +70,16 @@ func TestReadmeTerminal(t *testing.T) {
 	lines := strings.Split(tt.All()[seen:], "\n")
 	got := strings.Join(lines[:len(lines)-1], "\n") + "\n" // without the last prompt
 	assert.Equal(t, tidy(session), tidy(got))
+}
+
+// withJail returns a new directory with a jail in it, as make fills it.
+func withJail(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/bin",
+		"DIR="+dir+"/jail").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return dir
 }
 
 // tidy replaces numbers of processes by N, and removes blanks at the ends of lines. Only
@@ -123,5 +130,34 @@ func TestReference(t *testing.T) {
 		command := strings.Fields(line)[0]
 		row := regexp.MustCompile("(?m)^\\| `workshop " + command + "[` ].*")
 		check(row.FindString(rows["workshop"])+"`-h` `--help`", "workshop", command)
+	}
+}
+
+// The handout's commands start what it says, and a person finds there what it names.
+func TestHandout(t *testing.T) {
+	NeedsHost(t)
+	text, err := os.ReadFile("../../docs/handout.md")
+	require.NoError(t, err)
+	row := regexp.MustCompile("(?m)^\\| (\\d) \\| [^|]+ \\| `([^`]+)`[^|]* \\| (.*) \\|$")
+	rows := row.FindAllStringSubmatch(string(text), -1)
+	require.Len(t, rows, len(nsteps.Steps))
+	dir := withJail(t)
+	for i, look := range []struct{ row, typed, want string }{
+		{"`echo $$` prints 1", "echo $$", `^1\n$`},
+		{"`ps` lists two processes", "ps -e | tail -n +2", `^.* bash\n.* ps\n.* tail\n$`},
+		{"`hostname` prints `box`", "hostname", `^box\n$`},
+		{
+			"`ip link` shows only `lo`, and `lo` is down", "ip -o link",
+			`^1: lo: .* state DOWN .*\n$`,
+		},
+		{"the parent prints your line", "hello", `received message: hello\ndone\n$`},
+		{"`ls /` shows the jail", "ls /", `^bin\netc\n(.*\n)*usr\n$`},
+	} {
+		assert.Contains(t, rows[i][3], look.row)
+		cmd := exec.Command("bash", "-c", rows[i][2])
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(look.typed+"\n")
+		out, err := cmd.CombinedOutput()
+		assert.NoError(t, err, rows[i][2])
+		assert.Regexp(t, look.want, string(out), rows[i][2])
 	}
 }
