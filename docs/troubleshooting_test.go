@@ -8,19 +8,25 @@ import (
 	"go/token"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// The page on errors has what the programs can say: a new hint, operation or error
+// The pages on errors have the texts of the programs: a new hint, operation or error
 // without an entry fails here.
 func TestTroubleshooting(t *testing.T) {
-	text, err := FS.ReadFile("troubleshooting.md")
-	require.NoError(t, err)
+	var text []byte
+	for _, name := range []string{"troubleshooting.md", "rare-errors.md"} {
+		part, err := FS.ReadFile(name)
+		require.NoError(t, err)
+		text = append(text, part...)
+	}
 	page := strings.Join(strings.Fields(string(text)), " ")
 	has := func(t *testing.T, said []phrase) {
 		require.NotEmpty(t, said)
@@ -220,4 +226,104 @@ func sources(t *testing.T, pattern string) (files []string) {
 	}
 	require.NotEmpty(t, files, pattern)
 	return files
+}
+
+// foreign are headings with texts of other programs, which the page doesn't provoke on
+// every machine; and a program's single words.
+var foreign = []string{
+	"make: go: No such file or directory",
+	"go: go.mod requires go >= 1.25.0 (running go VERSION; GOTOOLCHAIN=local)",
+	"go: download go1.25.0 for OS/ARCH: toolchain not available",
+	`Get "https://PROXY/FILE": dial tcp: lookup PROXY on SERVER: no such host`,
+	"bash: bin/step1-pid: Permission denied",
+	"bash: bin/step1-pid: cannot execute binary file: Exec format error",
+	"runtime: epollcreate failed with 24",
+	"fatal error: failed to reserve page summary memory",
+	"unshare: write failed /proc/self/uid_map: Operation not permitted",
+	"mount: DIRECTORY: permission denied.",
+	"fatal library error, lookup self",
+	"bash: /dev/null: No such file or directory",
+	"I have no name!",
+	"TERM environment variable not set",
+	"bash: kill: (N) - No such process",
+	"RTNETLINK answers: Operation not permitted",
+	"Cannot set tty process group (No such process)",
+	"There are stopped jobs.",
+	"workshop doctor", "can't", "unknown", "removed: THING", "left: THING: REASON",
+}
+
+// A heading is an error's exact text, since a person searches the page for it: the page
+// shows it as an output, or the text is in the sources, or a system call's error.
+func TestHeadings(t *testing.T) {
+	text, err := FS.ReadFile("troubleshooting.md")
+	require.NoError(t, err)
+	var shown, printed []string // fixed parts of what the page shows, of what programs print
+	for _, block := range regexp.MustCompile("(?ms)^```text[^\n]*\n(.*?)^```$").
+		FindAllStringSubmatch(string(text), -1) {
+		shown = append(shown, strings.Split(block[1], "\n")...)
+	}
+	for _, dir := range []string{
+		"common", "internal/*", "step*", "binlibdepcp", "binlibdepcp/*", "workshop/*",
+	} {
+		files, err := filepath.Glob("../" + dir + "/*.go")
+		require.NoError(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") || strings.Contains(file, "steptest") {
+				continue
+			}
+			for _, p := range phrases(t, file, isLiteral) {
+				printed = append(printed, p.text)
+			}
+		}
+	}
+	ops := []string{"mkdir", "open", "copy", "write", "mknod", "kill child"}
+	for _, dir := range []string{"common", "internal/job", "internal/linux", "step*"} {
+		for _, op := range operations(t, "../"+dir+"/*.go") {
+			ops = append(ops, op.text)
+		}
+	}
+	for _, h := range headings(string(text)) {
+		varying := regexp.MustCompile(`-?[A-Z]{2,}\b|\bN\b`).ReplaceAllString(
+			regexp.QuoteMeta(h), ".+")
+		onPage := regexp.MustCompile(varying)
+		switch {
+		case slices.ContainsFunc(shown, onPage.MatchString):
+		case slices.ContainsFunc(printed, func(p string) bool {
+			return strings.Contains(h, p)
+		}):
+		case isSystemCall(h, ops), slices.Contains(foreign, h):
+		default:
+			t.Errorf("docs/troubleshooting.md: no program is known to print %q", h)
+		}
+	}
+}
+
+// isSystemCall reports whether an error reads "operation object: errno text".
+func isSystemCall(text string, ops []string) bool {
+	at := strings.LastIndex(text, ": ")
+	reasons := []string{"stopped"} // by a signal
+	for errno := range syscall.Errno(134) {
+		reasons = append(reasons, errno.Error())
+	}
+	return at > 0 && slices.Contains(reasons, text[at+2:]) &&
+		slices.ContainsFunc(ops, func(op string) bool {
+			return strings.HasPrefix(text, op+" ")
+		})
+}
+
+// headings returns the texts in backquotes of the headings of the third level.
+func headings(page string) (texts []string) {
+	line := regexp.MustCompile(`(?m)^### (.*)$`)
+	code := regexp.MustCompile("`([^`]+)`")
+	for _, heading := range line.FindAllStringSubmatch(page, -1) {
+		for _, text := range code.FindAllStringSubmatch(heading[1], -1) {
+			texts = append(texts, text[1])
+		}
+	}
+	return texts
+}
+
+func isLiteral(n ast.Node) bool {
+	literal, ok := n.(*ast.BasicLit)
+	return ok && literal.Kind == token.STRING
 }
