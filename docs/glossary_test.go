@@ -17,7 +17,7 @@ func TestGlossary(t *testing.T) {
 	require.NoError(t, err)
 	entry := regexp.MustCompile(`(?m)^((?:\*\*[^*]+\*\*(?:, )?)+): ((?:.+\n)+)`)
 	name := regexp.MustCompile(`\*\*([^*]+)\*\*`)
-	sentence := regexp.MustCompile(`^(?s:.*?)[.:](?:\s|$)`)
+	sentence := regexp.MustCompile(`^(?s:.*?)\.(?:\s|$)`)
 	entries := entry.FindAllStringSubmatch(string(text), -1)
 	require.Equal(t, strings.Count(string(text), "\n**"), len(entries))
 	var words []string
