@@ -4,8 +4,8 @@
 //
 //	picture title <recording >file.svg
 //
-// The recording is of workshop play: its colours are drawn, by the escape sequences for
-// bold, green, yellow and cyan, ECMA-48 8.3.117, and there are no others in it.
+// docs/picture.sh makes the recording. The escape sequences in it are those for bold,
+// green and yellow (ECMA-48 8.3.117), which are drawn, and no others.
 package main
 
 import (
@@ -39,7 +39,6 @@ text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 .bold { fill: #ffffff; font-weight: bold }
 .green { fill: #7ee787; font-weight: bold }
 .yellow { fill: #ffc559; font-weight: bold }
-.cyan { fill: #79c0ff }
 `
 
 type svg struct {
@@ -105,10 +104,8 @@ func main() {
 	}
 }
 
-// classes are the colours that play uses, by their escape sequences.
-var classes = map[string]string{
-	"1": "bold", "32;1": "green", "33;1": "yellow", "36": "cyan",
-}
+// classes are the colours of a recording, by their escape sequences.
+var classes = map[string]string{"1": "bold", "32;1": "green", "33;1": "yellow"}
 
 var escape = regexp.MustCompile("\x1b\\[([0-9;]*)m")
 
@@ -120,7 +117,7 @@ type cell struct {
 
 func draw(w io.Writer, r io.Reader, title string) error {
 	var texts []text
-	y, columns, class := bar+empty, 80, ""
+	y, columns, class := bar+empty, 0, ""
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		var line []cell
