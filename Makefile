@@ -47,10 +47,13 @@ race: ## the tests under the race detector, which needs a C compiler
 soak: ## the tests with hundreds of random kills and an hour of random trees
 	NSTEPS_SOAK=1 go test -count=1 -timeout 4h ./...
 
+exercises: ## on a copy, the tests of the coding exercises, with and without their solutions
+	./internal/exercises.sh
+
 # The linter's cache names files by their paths, so each checkout has a cache of its own.
 lint: export GOLANGCI_LINT_CACHE = $(CURDIR)/.cache/golangci-lint
 lint: ## go vet, golangci-lint (.golangci.yml), shellcheck
-	go vet ./...
+	go vet -tags exercise ./...
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
 	go tool -modfile=$(LINT) golangci-lint run ./...
@@ -78,4 +81,4 @@ docs: ## write the code that the chapters show into them, from the sources
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover .cache
 
-.PHONY: help build fetch demo jail test race soak lint bench cover diff diffs docs clean
+.PHONY: help build fetch demo jail test race soak exercises lint bench cover diff diffs docs clean

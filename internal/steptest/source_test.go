@@ -4,9 +4,11 @@ package steptest
 
 import (
 	"fmt"
+	"go/format"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -228,4 +230,38 @@ func TestBuild(t *testing.T) {
 	}
 	assert.Equal(t, builds[0], builds[1])
 	assert.Contains(t, builds[0], "step1-pid")
+}
+
+// Each stored solution of an exercise fits its step. make exercises runs them.
+func TestSolutions(t *testing.T) {
+	solutions, err := filepath.Glob("../../docs/solution/*.diff")
+	require.NoError(t, err)
+	assert.Len(t, solutions, 7)
+	for _, solution := range solutions {
+		name, err := filepath.Abs(solution)
+		require.NoError(t, err)
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		file := strings.TrimPrefix(strings.Fields(string(text))[1], "a/")
+		step, err := nsteps.Find(filepath.Dir(file))
+		require.NoError(t, err, solution)
+
+		dir := t.TempDir()
+		require.NoError(t, os.Mkdir(dir+"/"+step.Name, 0o755))
+		require.NoError(t, os.WriteFile(dir+"/"+file, []byte(source(t, step)), 0o644))
+		apply := exec.Command("git", "apply", name)
+		apply.Dir = dir
+		apply.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
+		out, err := apply.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		solved, err := os.ReadFile(dir + "/" + file)
+		require.NoError(t, err)
+		formatted, err := format.Source(solved)
+		require.NoError(t, err)
+		assert.Equal(t, string(formatted), string(solved), solution)
+		for line := range strings.Lines(string(solved)) {
+			columns := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
+			assert.LessOrEqual(t, columns, 96, "%s: %s", solution, line)
+		}
+	}
 }
