@@ -9,7 +9,7 @@
 //	make bench
 //
 // All contenders run in turns, in an order that is shuffled for each round, so that a
-// noisy moment hits all of them alike. What counts is the ratios: the milliseconds are
+// noisy moment hits all of them. What counts is the ratios: the milliseconds are
 // this machine's. A ratio is one of medians, with its 95 % bootstrap interval. A goal
 // that is missed is reported, and is no failure.
 package bench

@@ -198,7 +198,7 @@ func (e *extras) dlopen(c *ldso.Closure, wanted bool) {
 				continue
 			}
 			var err error
-			for _, soname := range d.Soname { // any one of them will do
+			for _, soname := range d.Soname { // any one of them is enough
 				if _, err = c.Dlopen(soname, c.Objects[i]); err == nil {
 					break
 				}

@@ -62,8 +62,8 @@ func (e *extras) caller() user {
 var accountName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 
 // accounts returns a passwd and a group with root, nobody, and the caller: as they stand
-// in those of the system, but without passwords and members. Where an account isn't there
-// it gets a line nevertheless, but a caller without a name.
+// in those of the system, but without passwords and members. An account that isn't there
+// gets a line too, unless it is a caller without a name.
 func accounts(passwd, group string, caller user) (newPasswd, newGroup string) {
 	nobody := user{name: "nobody", uid: 65534, gid: 65534, home: "/nonexistent"}
 	var users, groups []string

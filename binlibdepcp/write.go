@@ -105,7 +105,7 @@ func (w *writer) lookAtMount(directory string) {
 	w.nosuid = err == nil && flags&unix.ST_NOSUID != 0
 }
 
-// noteLosses notes what the host's files have and the copies have not.
+// noteLosses notes what the host's files have and the copies lack.
 func (w *writer) noteLosses(directory string) {
 	for _, what := range slices.Sorted(maps.Keys(w.dropped)) {
 		slices.Sort(w.dropped[what])

@@ -59,8 +59,8 @@ func (q *Queue) inode() uint64 {
 	return stat.Ino
 }
 
-// OpenQueue opens a queue of this IPC namespace for sending. The child calls it, once,
-// in its turn.
+// OpenQueue opens a queue of this IPC namespace for sending. The child calls it once,
+// when it has the turn.
 func OpenQueue(name string) (*Queue, error) {
 	fd, err := linux.OpenQueue(name, unix.O_WRONLY, nil)
 	if err != nil {

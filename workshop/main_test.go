@@ -224,7 +224,7 @@ func TestNsNarrow(t *testing.T) {
 	text, _ := shown(t, 20, append([]string{"ns"}, pids...)...)
 	assert.Equal(t, 3, strings.Count(text, "\nuser "), "one below the other: %s", text)
 	text, _ = shown(t, 80, append([]string{"ns"}, pids...)...)
-	assert.Equal(t, 1, strings.Count(text, "\nuser "), "beside each other: %s", text)
+	assert.Equal(t, 1, strings.Count(text, "\nuser "), "side by side: %s", text)
 }
 
 func TestNoColor(t *testing.T) {

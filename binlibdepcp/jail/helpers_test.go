@@ -175,8 +175,8 @@ func waitFor(name string) {
 
 const againEnv = "JAIL_TEST_AGAIN"
 
-// again runs the current test once more, in a process of its own: there again is true.
-// The files are descriptors 3 and following of it.
+// again runs the current test a second time, in a process of its own, and returns true in
+// that process. The files are its descriptors 3 and following.
 func again(t *testing.T, attr *syscall.SysProcAttr, files ...*os.File) bool {
 	t.Helper()
 	if os.Getenv(againEnv) != "" {
@@ -251,8 +251,7 @@ func mount(t *testing.T, source, dir, fstype string, flags uintptr, data string)
 }
 
 // setuidSource opens a setuid and setgid file of root, with a capability where it can be
-// given one, to be copied by somebody else. nil is what again gives to a test that runs
-// anew.
+// given one, to be copied by another user. It is nil in the process that again starts.
 func setuidSource(t *testing.T) *os.File {
 	t.Helper()
 	if os.Getenv(againEnv) != "" {

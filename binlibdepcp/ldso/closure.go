@@ -21,7 +21,7 @@ import (
 // for the next program: it is for a tree that doesn't change, and for one goroutine, but
 // for Open and ReadDir, which several may call.
 type Linker struct {
-	LibraryPath string // LD_LIBRARY_PATH, as a rule ""
+	LibraryPath string // LD_LIBRARY_PATH, mostly ""
 	CPU         CPU    // for programs of this machine; HostCPU is set by New
 
 	tree         tree
@@ -176,7 +176,7 @@ type Closure struct {
 	// of musl: the file with its system directories, nil if there is none
 	PathFile *Place
 	Warnings []string
-	Problems []error // what was not found; as a rule a NotFound
+	Problems []error // what was not found; mostly a NotFound
 
 	linker      *Linker
 	begun       int             // the linker's work before this program

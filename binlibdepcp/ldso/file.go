@@ -130,7 +130,7 @@ func ParseHeader(head []byte) (Header, error) {
 	return h, nil
 }
 
-// headSize is how much of a file is read first. As a rule that is all that is needed but
+// headSize is how much of a file is read first. In most files that is enough for all but
 // the dynamic section.
 const headSize = 4096
 
@@ -389,7 +389,7 @@ func (f *File) setName(tag elf.DynTag, name string) {
 	}
 }
 
-// A stringTable reads strings, which as a rule lie close to each other.
+// A stringTable reads strings, most of which lie close to each other.
 type stringTable struct {
 	im            *image
 	address, size uint64

@@ -163,7 +163,7 @@ func (h Header) unfit(program Header) error {
 // elfOSABIArm is ELFOSABI_ARM_AEABI of elf.h.
 const elfOSABIArm elf.OSABI = 64
 
-// lastABIVersion returns the greatest EI_ABIVERSION that glibc takes, from its libc-abis.
+// lastABIVersion returns the maximum EI_ABIVERSION that glibc accepts (its libc-abis).
 func (h Header) lastABIVersion() byte {
 	switch {
 	case h.OSABI != elf.ELFOSABI_LINUX && h.Machine == elf.EM_MIPS:

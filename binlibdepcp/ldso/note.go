@@ -13,7 +13,7 @@ import (
 // A Dlopen is a note in which a program tells what it may load while it runs, by
 // dlopen(3): the ELF dlopen metadata of the UAPI group, section .note.dlopen.
 type Dlopen struct {
-	Soname      []string `json:"soname"` // any one of them will do, the first is the best
+	Soname      []string `json:"soname"` // one of them is enough, the first is the best
 	Feature     string   `json:"feature"`
 	Description string   `json:"description"`
 	// required, recommended (if none is given) or suggested

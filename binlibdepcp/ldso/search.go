@@ -268,8 +268,8 @@ func (c *Closure) isSearched(source Source, dir string) bool {
 	return is || c.interpreter.Musl || !strings.HasPrefix(dir, "/")
 }
 
-// try returns the file at a path if it will do. If not, the search goes on if the reason
-// is one to skip the file; an error ends it.
+// try returns the file at a path if it is suitable. If not, it returns a reason to skip
+// the file and go on, or an error that ends the search.
 func (c *Closure) try(file string) (found *opened, skipped, err error) {
 	if c.interpreter.Musl && len(file) >= muslBuffer {
 		return nil, unix.ENAMETOOLONG, nil
@@ -382,7 +382,7 @@ func (c *Closure) unfit(found *opened) error {
 	return f.flaw
 }
 
-// A NotFound is a need that no file was found for, or none that will do.
+// A NotFound is a need for which no file was found, or no suitable one.
 type NotFound struct {
 	Name     string
 	By       string   // the object that needs it

@@ -194,7 +194,7 @@ func (c *Closure) loadBaseline() {
 }
 
 // loadAudit loads the libraries of DT_AUDIT and DT_DEPAUDIT of the program. Each has a
-// namespace of its own, in which even libc is loaded once more. The dynamic linker opens
+// namespace of its own, in which even libc is loaded again. The dynamic linker opens
 // them, and goes on without one that isn't there: rtld-audit(7).
 func (c *Closure) loadAudit() {
 	if c.interpreter.Musl || c.interp == nil {

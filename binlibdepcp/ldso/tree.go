@@ -235,7 +235,7 @@ func (t *tree) read(name string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	var b bytes.Buffer
-	b.Grow(int(min(p.Info.Size(), limit)) + bytes.MinRead) // one system call will do
+	b.Grow(int(min(p.Info.Size(), limit)) + bytes.MinRead) // so one system call is enough
 	_, err = b.ReadFrom(io.LimitReader(f.File, limit+1))
 	if err == nil && int64(b.Len()) > limit {
 		err = &fs.PathError{Op: "read", Path: name, Err: limitError(int(limit), "bytes")}

@@ -113,7 +113,7 @@ func TestIncludeDrift(t *testing.T) {
 	assert.Equal(t, string(page), string(got))
 }
 
-// The code in the chapters is that of the sources: make docs writes it anew.
+// The code in the chapters is that of the sources: make docs writes it.
 func TestIncludes(t *testing.T) {
 	files, err := filepath.Glob("../*.md")
 	require.NoError(t, err)
@@ -124,7 +124,7 @@ func TestIncludes(t *testing.T) {
 		want, err := include(file, page, os.DirFS("../.."))
 		if assert.NoError(t, err) {
 			assert.Equal(t, string(want), string(page),
-				"%s: make docs writes it anew", file)
+				"%s: make docs writes it", file)
 		}
 	}
 }

@@ -36,7 +36,7 @@ type Job struct {
 	unheard       <-chan time.Time // when PID 1 has had time to react to a key's signal
 	unheardSignal syscall.Signal
 	unstopped     <-chan time.Time // when the child has had time to stop
-	explained     bool             // that once more kills
+	explained     bool             // that a second signal kills
 	stopping      bool             // the step has stopped the child
 }
 

@@ -296,7 +296,7 @@ func drain(c chan os.Signal) {
 	}
 }
 
-// kernelSigaction is the kernel's struct sigaction, of amd64 and arm64 alike.
+// kernelSigaction is the kernel's struct sigaction, the same on amd64 and arm64.
 type kernelSigaction struct{ handler, flags, restorer, mask uint64 }
 
 var (

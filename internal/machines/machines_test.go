@@ -287,8 +287,8 @@ func simulate(t *testing.T, script string) {
 	out, _ := exec.Command("apt-cache", "policy", "golang-go").Output()
 	if !bytes.Contains(out, []byte("Candidate: ")) ||
 		bytes.Contains(out, []byte("Candidate: (none)")) {
-		t.Skip("SKIPPED: apt-get isn't here, or hasn't the lists of Debian's packages: " +
-			"apt-get update")
+		t.Skip("SKIPPED: apt-get isn't here, or the lists of Debian's packages " +
+			"aren't: apt-get update")
 	}
 	apt, err := exec.LookPath("apt-get")
 	require.NoError(t, err)

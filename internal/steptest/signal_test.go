@@ -278,7 +278,7 @@ func TestSignalWhileLocked(t *testing.T) {
 	}
 }
 
-// A command that has become another user's gets no signal. The step ends nevertheless.
+// A command that has become another user's gets no signal. The step ends all the same.
 func TestCommandOfOtherUser(t *testing.T) {
 	NeedsHost(t)
 	if isRoot, err := condition("root"); err != nil || !isRoot {

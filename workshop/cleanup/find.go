@@ -246,7 +246,7 @@ func inUse(jail unix.Stat_t, dir string) error {
 			continue
 		}
 		st := info.Sys().(*syscall.Stat_t)
-		// Below it are those that have changed their root directory once more.
+		// Below it are those that have changed their root directory again.
 		isJail := st.Dev == jail.Dev && st.Ino == jail.Ino
 		if isJail || strings.HasPrefix(target, path+"/") {
 			return inUseBy(all[pid])

@@ -21,7 +21,7 @@ type side struct {
 	kind   byte // the sign of the line, 0 where there is none
 }
 
-// A row is a line before and a line after, beside each other.
+// A row is a line before and a line after, side by side.
 type row [2]side
 
 // rows pairs the lines of a hunk. What goes stands beside what comes in its place.
@@ -74,7 +74,7 @@ func wrap(r row, columns int) (rows []row) {
 // and three columns between the sides.
 const gutter = 2*(4+3) + 3
 
-// writeSides writes the old and the new lines beside each other, into so many columns.
+// writeSides writes the old and the new lines side by side, into so many columns.
 func writeSides(w io.Writer, d difference, columns int) {
 	half := max(1, (columns-gutter)/2)
 	write := func(before, after string) {

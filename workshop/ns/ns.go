@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package ns is the command workshop ns: the namespaces of processes beside each other.
+// Package ns is the command workshop ns: the namespaces of processes side by side.
 package ns
 
 import (
@@ -37,7 +37,7 @@ namespace, which these processes share. Status 1: one of the PIDs can't be shown
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "ns",
-		Usage:       "show the namespaces of processes beside each other",
+		Usage:       "show the namespaces of processes side by side",
 		UsageText:   "[options] [pid...]",
 		Description: description,
 		Flags: []cli.Flag{

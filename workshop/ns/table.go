@@ -60,7 +60,7 @@ type cell struct {
 const (
 	label = 6     // columns of "cgroup"
 	mark  = "*"   // beside what has changed
-	blank = " "   // beside what has not
+	blank = " "   // beside what is the same
 	space = "  "  // between processes
 	roomy = 10000 // columns of what is no terminal
 )
@@ -71,9 +71,9 @@ type row struct {
 	cells []cell
 }
 
-// table lays processes out beside each other, as many as so many columns have room for,
-// and the others beneath. Before is how the processes were, to mark what has changed; it
-// is nil if there is nothing to mark.
+// table lays processes out side by side, as many as so many columns have room for, and
+// the others below. Before is how the processes were, to mark what has changed; it is nil
+// if there is nothing to mark.
 func table(processes []*procs.Details, columns int, before processMap) string {
 	if columns <= 0 {
 		columns = roomy
@@ -152,7 +152,7 @@ func fitting(widths []int, columns int) (n int) {
 	return n + 1
 }
 
-// line sets cells beside each other.
+// line sets cells side by side.
 func line(cells []cell, widths []int) string {
 	var b strings.Builder
 	for i, c := range cells {

@@ -25,7 +25,7 @@ type report struct {
 }
 
 const (
-	narrow = 40 // columns, below which what is behind a label goes beneath it
+	narrow = 40 // columns; with fewer, the text of a label goes below it
 	label  = 10 // columns of "hostname: "
 )
 

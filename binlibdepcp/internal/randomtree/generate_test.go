@@ -249,7 +249,7 @@ func (g *generator) searchPath(separators string) string {
 	return list.String()
 }
 
-// searchDir returns a directory as in an RPATH: as a rule one that is there.
+// searchDir returns a directory as in an RPATH, in most cases one that exists.
 func (g *generator) searchDir() string {
 	dir := choose(g, g.dirs...)
 	if len(g.links) > 0 && g.chance(25) {
