@@ -120,7 +120,7 @@ func verbosef(c *cli.Context, format string, args []any) {
 // NoOrYes checks the value of the option --ipc.
 func NoOrYes(_ *cli.Context, value string) error {
 	if value != "no" && value != "yes" {
-		return cmdline.Usagef("--ipc takes no or yes, not %q", value)
+		return cmdline.Usagef("--ipc needs no or yes, not %q", value)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func Hostname(_ *cli.Context, value string) error {
 	case len(value) < 1 || len(value) > 64:
 		return cmdline.Usagef("a hostname has 1 to 64 bytes, this one %d", len(value))
 	case value[0] == '-':
-		return cmdline.Usagef("%s is no hostname: an option with a value comes last",
+		return cmdline.Usagef("%s is not a hostname: an option with a value comes last",
 			value)
 	}
 	return nil

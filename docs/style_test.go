@@ -132,13 +132,13 @@ func TestPlainEnglish(t *testing.T) {
 var comment = regexp.MustCompile(`(?m)(^|\s)#+ .*$`)
 
 // checkGo checks the comments of a Go file, and its strings, if they are a program's.
-func checkGo(t *testing.T, fset *token.FileSet, file *ast.File, strings bool) {
+func checkGo(t *testing.T, fset *token.FileSet, file *ast.File, texts bool) {
 	for _, group := range file.Comments {
 		check(t, fset.Position(group.Pos()).String(), group.Text())
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		literal, ok := n.(*ast.BasicLit)
-		if ok && strings && literal.Kind == token.STRING {
+		if ok && texts && literal.Kind == token.STRING {
 			value, err := strconv.Unquote(literal.Value)
 			require.NoError(t, err)
 			check(t, fset.Position(literal.Pos()).String(), value)

@@ -67,8 +67,8 @@ var explained = []struct {
 	{
 		"clone", "CLONE_NEWPID", unix.EPERM,
 		root(noAdmin, func(f *Facts) { f.Refused = true }), "capability",
-		"root lacks CAP_SYS_ADMIN here; this is no container of a known kind, " +
-			"and this shows more: setpriv --dump",
+		"root lacks CAP_SYS_ADMIN here; this is not a known kind of container; " +
+			"to see more: setpriv --dump",
 	},
 	{
 		"clone", "CLONE_NEWPID", unix.EPERM,
@@ -133,8 +133,7 @@ var explained = []struct {
 	{
 		"clone", "CLONE_NEWPID", unix.EACCES, root(), "lsm",
 		"a security module such as AppArmor or " +
-			"SELinux forbids it; this is no container of a known kind, and this shows " +
-			"more: " +
+			"SELinux forbids it; this is not a known kind of container; to see more: " +
 			"dmesg | grep -iE 'apparmor|avc'",
 	},
 	{
@@ -223,8 +222,8 @@ var explained = []struct {
 	{
 		"mount proc on", "/proc", unix.EPERM, root(), "masked-proc",
 		"mounts hide parts of /proc, and a " +
-			"new proc would show them; this is no container of a known kind, and this " +
-			"shows more: findmnt -R /proc",
+			"new proc would show them; this is not a known kind of container; to see " +
+			"more: findmnt -R /proc",
 	},
 	{
 		"mount proc on", "/proc", unix.EPERM,
@@ -245,9 +244,9 @@ var explained = []struct {
 	},
 	{
 		"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
-		"-c takes a directory: bin/step6-chroot -c jail sh",
+		"-c needs a directory: bin/step6-chroot -c jail sh",
 	},
-	{"chroot", "", unix.ENOENT, root(), "no-directory", "-c takes a directory: "},
+	{"chroot", "", unix.ENOENT, root(), "no-directory", "-c needs a directory: "},
 	{"chroot", "my jail", unix.EACCES, root(), "way", "namei -l 'my jail'"},
 	{
 		"chroot", "-m", unix.ENOENT, root(), "order",

@@ -116,7 +116,7 @@ func (n need) meet(f *Facts, _ string) Cause {
 		c.Text += "; the unit may restrict it with " + n.unit
 		c.Command = f.Sudo() + "systemctl edit " + cmdline.Quote(f.Unit)
 	default:
-		c.Text += "; this is no container of a known kind, and this shows more"
+		c.Text += "; this is not a known kind of container; to see more"
 		c.Command = strings.Replace(n.look, "SUDO", f.Sudo(), 1)
 		if n.id == privilege.id && !f.Refused {
 			c.Text = n.text + "; root of a user namespace may have it"

@@ -224,7 +224,7 @@ var hints = []Hint{
 }
 
 var noDirectory = Cause{
-	"no-directory", "-c takes a directory", "PROGRAM -c jail sh", "",
+	"no-directory", "-c needs a directory", "PROGRAM -c jail sh", "",
 }
 
 var appArmor = Cause{

@@ -69,7 +69,7 @@ func parseLink(target string) (uint64, error) {
 	_, number, found := strings.Cut(target, ":[")
 	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
 	if !found || err != nil || !strings.HasSuffix(target, "]") {
-		return 0, fmt.Errorf("%q is no namespace", target)
+		return 0, fmt.Errorf("%q is not a namespace", target)
 	}
 	return inode, nil
 }

@@ -62,7 +62,7 @@ func (all All) Newest(wanted func(linux.Process) bool) (pid int) {
 func ParsePID(arg string) (int, error) {
 	pid, err := strconv.Atoi(arg)
 	if err != nil || pid < 1 {
-		return 0, fmt.Errorf("%q is no PID", arg)
+		return 0, fmt.Errorf("%q is not a PID", arg)
 	}
 	return pid, nil
 }
