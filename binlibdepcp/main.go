@@ -12,29 +12,29 @@
 // Options:
 //
 //	-h, --help               show this help and exit
-//	-n, --no-clobber         never replace what is there
-//	-l, --list               print the paths that are needed, copy nothing
-//	    --tree               print who needs what, and how it is found, copy nothing
+//	-n, --no-clobber         don't replace existing files
+//	-l, --list               print the paths of the files to copy; copy nothing
+//	    --tree               print what each file needs and how it is found; copy nothing
 //	    --json               print as JSON; without a directory, copy nothing
-//	    --root dir           take all from the tree in dir; paths start there
+//	    --root dir           read all files from the system tree in dir; paths start there
 //	    --also path          also copy path, a file or a directory tree; may be repeated
 //	    --with kinds         also copy files that no header names, comma-separated
 //	                         kinds:
 //	                         nss, gconv, terminfo, dlopen, certs, locale
-//	    --library-path dirs  search as with LD_LIBRARY_PATH=dirs, colons between them
-//	-q, --quiet              no line a file, no notes
+//	    --library-path dirs  search dirs too, as with LD_LIBRARY_PATH, colon-separated
+//	-q, --quiet              print neither one line per file nor notes
 //
-// A binary is an ELF program or library, or a script: that brings what its #! line
-// names. A file of another kind is copied as it is. A name without a slash is looked for
-// in the usual PATH, and then here. A file comes to lie in the directory where it lies on
-// the host. The directory is made if it isn't there; a binary that lies in it already is
-// completed, not copied.
+// A binary is an ELF program or library, or a script, which is copied with the program
+// that its #! line names. A file of another kind is copied as it is. A name without a
+// slash is looked for in the usual PATH, then in the working directory. Each file gets
+// the same path in the jail as on the host. The jail is created if it doesn't exist. For
+// a binary that is in the jail already, only the missing files are copied.
 //
-// It ends with status 0 if all that is needed was found and copied; 1 if not, with what
-// is there copied; 125 for wrong usage.
+// The exit status is 0 if all files were found and copied, 1 if not (the others are copied
+// all the same), and 125 for wrong usage.
 //
-// Nothing of what is copied is executed. How the libraries are found, go doc
-// nsteps/binlibdepcp/ldso explains, and how they are written, nsteps/binlibdepcp/jail.
+// None of the copied files is executed. Package nsteps/binlibdepcp/ldso explains how the
+// libraries are found, and nsteps/binlibdepcp/jail how they are written.
 package main
 
 import (
@@ -62,7 +62,8 @@ import (
 
 func main() {
 	app := &cli.App{
-		Name: "binlibdepcp",
+		Name:  "binlibdepcp",
+		Usage: "copy programs, and all that they load, into a directory",
 		UsageText: "[options] binary... directory\n" +
 			"       binlibdepcp [options] --also path directory\n" +
 			"       binlibdepcp -l [options] binary...",
@@ -71,15 +72,15 @@ func main() {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "n", Aliases: []string{"no-clobber"},
-				Usage: "never replace what is there",
+				Usage: "don't replace existing files",
 			},
 			&cli.BoolFlag{
 				Name: "l", Aliases: []string{"list"},
-				Usage: "print the paths that are needed, copy nothing",
+				Usage: "print the paths of the files to copy; copy nothing",
 			},
 			&cli.BoolFlag{
 				Name:  "tree",
-				Usage: "print who needs what, and how it is found, copy nothing",
+				Usage: "print what each file needs and how it is found; copy nothing",
 			},
 			&cli.BoolFlag{
 				Name:  "json",
@@ -87,7 +88,7 @@ func main() {
 			},
 			&cli.StringFlag{
 				Name:  "root",
-				Usage: "take all from the tree in `dir`; paths start there",
+				Usage: "read all files from the system tree in `dir`; paths start there",
 			},
 			&cli.StringSliceFlag{
 				Name:  "also",
@@ -100,11 +101,11 @@ func main() {
 			},
 			&cli.StringFlag{
 				Name:  "library-path",
-				Usage: "search as with LD_LIBRARY_PATH=`dirs`, colons between them",
+				Usage: "search `dirs` too, as with LD_LIBRARY_PATH, colon-separated",
 			},
 			&cli.BoolFlag{
 				Name: "q", Aliases: []string{"quiet"},
-				Usage: "no line a file, no notes",
+				Usage: "print neither one line per file nor notes",
 			},
 		},
 		Action: run,
@@ -325,7 +326,7 @@ func check(c *cli.Context, binaries []string, directory string, listing bool) er
 		}
 	}
 	switch {
-	// these alone will do
+	// these alone are enough
 	case (listing || directory != "") && len(c.StringSlice("also")) > 0:
 	case len(binaries) == 0 && !listing:
 		return errors.New(

@@ -39,10 +39,11 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	}
 	var jail string
 	var root cause.Root
+	app.Usage = "run a command in the new namespaces that the options name"
 	app.UsageText = "[options] [cmd [arg...]]"
 	app.Flags = append([]cli.Flag{&cli.BoolFlag{
 		Name: "v", Aliases: []string{"verbose"},
-		Usage: "say what parent and child do",
+		Usage: "print what parent and child do",
 	}}, app.Flags...)
 	cmdline.Configure(app)
 	app.Action = func(c *cli.Context) error {

@@ -9,7 +9,7 @@
 // Options:
 //
 //	-h, --help               show this help and exit
-//	-v, --verbose            say what parent and child do
+//	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
 //
 // New in this step: CLONE_NEWPID of clone(2). The command is PID 1 of a new PID

@@ -9,12 +9,12 @@
 // Options:
 //
 //	-h, --help               show this help and exit
-//	-v, --verbose            say what parent and child do
+//	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
 //	-m, --mnt                new MNT namespace
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
-//	-i, --ipc no|yes         message to the parent, child in a new IPC namespace: no|yes
+//	-i, --ipc no|yes         send the parent a message, from a new IPC namespace: no|yes
 //
 // New in this step: CLONE_NEWIPC. The child sends its parent a message through a queue.
 // It finds the queue only if both are in the same IPC namespace.
@@ -42,7 +42,7 @@ func main() {
 				Usage: "new UTS namespace with that `hostname`"},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
 			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.NoOrYes,
-				Usage: "message to the parent, child in a new IPC namespace: `no|yes`"},
+				Usage: "send the parent a message, from a new IPC namespace: `no|yes`"},
 		},
 	}, parent, child)
 }

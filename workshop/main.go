@@ -8,19 +8,19 @@
 //
 // Commands:
 //
-//	doctor   try what the steps need, and print fixes
+//	doctor   check whether this machine can run every step, and print fixes
 //	demo     show all steps in 90 seconds, the host beside the container
 //	start    open the two terminals of a chapter
 //	play     play a chapter in the terminal, its commands run for real
 //	verify   say whether a process meets the goal of a chapter
-//	ns       show the namespaces of processes beside each other
-//	diff     show what a step adds to the one before
-//	cleanup  remove what a killed run has left
+//	ns       show the namespaces of processes side by side
+//	diff     show the lines that a step adds to the step before
+//	cleanup  remove the leftovers of killed runs
 //
-// Each has a --help of its own.
+// Each command has its own --help.
 //
-// It ends with status 0; 1 if something failed, or if what it looks for is found, as
-// each command's help says; 125 for wrong usage.
+// The exit status is 0, or 1 if something failed or was found (the help of each command
+// says which), or 125 for wrong usage.
 package main
 
 import (
@@ -51,6 +51,7 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	app := &cli.App{
 		Name:      "workshop",
+		Usage:     "check the machine, play chapters, and look at namespaces",
 		UsageText: "command [options] [arg...]",
 		Commands: []*cli.Command{
 			doctor.Command(), play.Demo(), start.Command(), play.Command(), verify.Command(),

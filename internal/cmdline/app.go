@@ -11,14 +11,18 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-const helpTemplate = `usage: {{.Name}} {{.UsageText}}
+const helpTemplate = `{{.Name}}: {{.Usage}}
+
+usage: {{.Name}} {{.UsageText}}
 
 {{if .VisibleCommands}}commands:{{template "visibleCommandTemplate" .}}
 
 {{end}}options:{{template "visibleFlagTemplate" .}}
 `
 
-const commandHelpTemplate = `usage: {{.HelpName}} {{.UsageText}}
+const commandHelpTemplate = `{{.HelpName}}: {{.Usage}}
+
+usage: {{.HelpName}} {{.UsageText}}
 {{if .Description}}
 {{.Description}}
 {{end}}
@@ -26,9 +30,9 @@ options:{{template "visibleFlagTemplate" .}}
 `
 
 // Configure has an app parse its command line as all programs of this suite do: options
-// end at the first word that is none, short ones combine, there is --help, errors are
-// returned, those of usage as a UsageError. Set the app's UsageText, Flags and Action,
-// and those of its Commands.
+// end at the first word that is not an option, short options combine, and there is
+// --help. Errors are returned, those of usage as a UsageError. Set the app's Usage,
+// UsageText, Flags and Action, and those of its Commands.
 func Configure(app *cli.App) {
 	app.Flags = append([]cli.Flag{helpFlag()}, app.Flags...)
 	app.HideHelp = true

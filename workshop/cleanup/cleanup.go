@@ -17,12 +17,12 @@ import (
 	"nsteps/internal/cmdline"
 )
 
-const description = `What can be left is the message queue /ipc_namespace; the directory
-in which a chapter was played, and its files in /dev/shm; in a jail, temporary files of
-binlibdepcp and an empty directory proc; and a command's own processes, which are named
-and not killed.
-Mounts can't be left: a step makes them in a namespace that ends with it.
-What is in use, another user's, or not made by these programs stays.
+const description = `A killed run can leave the message queue /ipc_namespace, the directory
+in which a chapter was played with its files in /dev/shm, and in a jail temporary files
+of binlibdepcp and an empty directory proc. It can also leave processes that the command
+started: cleanup names these, and doesn't kill them. It leaves no mounts, because they
+end with the step's MNT namespace.
+Files stay if they are in use, belong to another user, or were made by other programs.
 
 Exit status 1: something could not be removed or checked.`
 
@@ -30,13 +30,13 @@ Exit status 1: something could not be removed or checked.`
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "cleanup",
-		Usage:       "remove what a killed run has left",
+		Usage:       "remove the leftovers of killed runs",
 		UsageText:   "[options] [jail...]",
 		Description: description,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "n", Aliases: []string{"dry-run"},
-				Usage: "say what there is, remove nothing",
+				Usage: "list the leftovers, remove nothing",
 			},
 		},
 		Action: run,

@@ -20,23 +20,23 @@ import (
 	"nsteps/workshop/output"
 )
 
-// wide is how many columns a terminal has for the two sides beside each other.
+// wide is how many columns a terminal needs for both sides, side by side.
 const wide = 150
 
 const description = `A step is a number from 2, or a name such as net or step4-net.
-A terminal of 150 columns or more shows both sides beside each other.`
+A terminal of 150 columns or more shows old and new side by side.`
 
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "diff",
-		Usage:       "show what a step adds to the one before",
+		Usage:       "show the lines that a step adds to the step before",
 		UsageText:   "[options] step",
 		Description: description,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{
 				Name: "s", Aliases: []string{"side-by-side"},
-				Usage: "old and new beside each other",
+				Usage: "old and new side by side",
 			},
 			&cli.BoolFlag{
 				Name: "u", Aliases: []string{"unified"},
@@ -128,7 +128,7 @@ func parse(unified string) (d difference, err error) {
 			}
 			d.hunks = append(d.hunks, h)
 		case text == "" || len(d.hunks) == 0:
-			err = fmt.Errorf("no line of a diff: %q", text)
+			err = fmt.Errorf("not a line of a diff: %q", text)
 		default:
 			last := &d.hunks[len(d.hunks)-1]
 			last.lines = append(last.lines, line{text[0], text[1:]})

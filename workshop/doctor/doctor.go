@@ -23,9 +23,9 @@ func Command() *cli.Command {
 		Name:      subcommand,
 		Usage:     "check whether this machine can run every step, and print fixes",
 		UsageText: "[options]",
-		Description: "Tries in short-lived children what each step needs, and leaves " +
-			"nothing behind.\n" +
-			"Status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
+		Description: "Short-lived child processes try each thing that the steps need. " +
+			"They leave nothing behind.\n" +
+			"Exit status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
 			// The child's side: what to try there.

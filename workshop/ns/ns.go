@@ -28,10 +28,11 @@ const interval = 500 * time.Millisecond
 
 const description = `Without a PID it shows the calling shell, and every process (started
 by a step or on a terminal) that has a namespace this shell doesn't share.
-Services of the system have neither: workshop ns only names them, and lsns(8) lists them.
+System services have neither a step nor a terminal: workshop ns only names them, and
+lsns(8) lists them.
 
-Numbers are inodes, as in readlink /proc/PID/ns/pid. In a line, equal letters are one
-namespace, which these processes share. Status 1: one of the PIDs can't be shown.`
+Numbers are inodes, as in readlink /proc/PID/ns/pid. Processes with equal letters in a
+line share one namespace. Exit status 1: a process can't be shown.`
 
 // Command returns the command.
 func Command() *cli.Command {

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	app := &cli.App{
-		Name: "workshop", UsageText: "command",
+		Name: "workshop", Usage: "test", UsageText: "command",
 		Commands: []*cli.Command{doctor.Command()},
 	}
 	cmdline.Configure(app)
