@@ -157,7 +157,7 @@ func hint(err error) []string {
 	case errors.As(err, &missing):
 		return missingHint(missing)
 	case errors.Is(err, errCommand):
-		return []string{"what is elsewhere takes its path; what a shell provides comes " +
+		return []string{"for a program elsewhere, give its path; shell builtins come " +
 			"with the shell"}
 	case errors.Is(err, ldso.ErrRegular):
 		return []string{"programs come first, the directory to copy to comes last; for " +
@@ -199,12 +199,13 @@ func missingHint(missing *ldso.NotFound) (lines []string) {
 	case missing.Err != nil: // the error says why it won't do
 		return nil
 	}
-	fix := "install what has it, or say where it is: --library-path DIRECTORY"
+	fix := "install the package that provides it, or name its directory: " +
+		"--library-path DIRECTORY"
 	for _, s := range missing.Searched {
 		lines = append(lines, "looked in "+s.String())
 		switch {
 		case s.Rule == "PATH":
-			fix = "install what has it"
+			fix = "install the package that provides it"
 		case errors.Is(s.Err, unix.ENOENT):
 			fix += "; ldconfig makes " + s.Rule +
 				", and ldconfig -r DIRECTORY makes it in another tree"
@@ -217,13 +218,12 @@ func missingHint(missing *ldso.NotFound) (lines []string) {
 func refusedHint(op string) string {
 	switch {
 	case os.Geteuid() == 0:
-		return "root is refused too: lsattr -d shows an i for what chattr +i made " +
-			"immutable; " +
-			"in a container or user namespace, be root outside"
+		return "root is refused too: lsattr -d shows an i for an immutable file " +
+			"(chattr +i); in a container or user namespace, be root outside"
 	case op == "open" || op == "read":
-		return "it takes its owner, or root, to read it"
+		return "only its owner or root may read it"
 	}
-	return "take a directory of your own, or be its owner, or root"
+	return "use a directory of your own, or be its owner, or root"
 }
 
 func run(c *cli.Context) error {
