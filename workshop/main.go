@@ -12,7 +12,7 @@
 //	demo     show all steps in 90 seconds, the host beside the container
 //	start    open the two terminals of a chapter
 //	play     play a chapter in the terminal, its commands run for real
-//	verify   say whether a process meets the goal of a chapter
+//	verify   check whether a process meets the goal of a chapter
 //	ns       show the namespaces of processes side by side
 //	diff     show the lines that a step adds to the step before
 //	cleanup  remove the leftovers of killed runs

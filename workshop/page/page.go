@@ -82,7 +82,7 @@ type Chapter struct {
 	Sections  []*Section
 }
 
-// A Section is what stands beneath a heading of the first or second level.
+// A Section is the part of a page below a heading of the first or second level.
 type Section struct {
 	Title string
 	Parts []Part

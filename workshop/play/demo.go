@@ -23,8 +23,9 @@ import (
 )
 
 const demoDescription = `Its commands are those that the chapters mark for it. They run for real, and what the
-host sees stands beside what the container sees. In a terminal it pauses, so that one
-can read; Enter or the space bar goes on at once, q ends. Status 0: all of it ran.`
+host sees stands beside what the container sees. In a terminal it pauses, so that
+you can read; Enter or the space bar goes on at once, q ends. Exit status 0: all of it
+ran.`
 
 // Demo returns the command that shows all steps.
 func Demo() *cli.Command {

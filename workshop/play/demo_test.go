@@ -148,7 +148,7 @@ func TestWrapped(t *testing.T) {
 	}
 }
 
-// Blocks stand beside each other, and one that comes later not higher than one before.
+// Blocks stand side by side, and a later block never stands higher than an earlier one.
 func TestBoard(t *testing.T) {
 	b := newBoard(&player{width: 80}, true)
 	b.width = 20

@@ -139,7 +139,7 @@ type show struct {
 // A position is a line of a part of a section.
 type position struct{ part, line int }
 
-// begin starts the session anew and executes what stands before a section, unseen.
+// begin starts a new session and executes the sections before this one, unseen.
 func (s *show) begin(section int) (err error) {
 	if err := s.close(); err != nil {
 		return err

@@ -109,7 +109,7 @@ func greeting(chapter *page.Chapter, me advice.Person) string {
 //go:embed tmux.conf
 var conf []byte
 
-// wide is how many columns the two terminals need beside each other.
+// wide is how many columns the two terminals need side by side.
 const wide = 160
 
 // open runs tmux until both shells have ended, or until the person leaves.

@@ -22,19 +22,19 @@ import (
 )
 
 const description = `A step is a number such as 1, or a name such as pid or step1-pid.
-Without a PID: the newest process that a step of yours has started, in this directory if
-there is such a process, or else a process of another user. Its namespaces are compared
-with those of that step's parent, or with those of this program if no step started it.
-There they are called the host's.
+Without a PID, verify checks the newest process that a step of yours has started, in this
+directory if there is such a process, or else a process of another user. It compares the
+process's namespaces with those of the step's parent, or with its own if no step started
+the process, and calls these the host's.
 
-Status 0 if the goal is met, 1 if not, or if the process can't be looked at.`
+Exit status 0 if the goal is met, 1 if not, or if the process can't be checked.`
 
 // Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
 // the goal isn't met.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "verify",
-		Usage:       "say whether a process meets the goal of a chapter",
+		Usage:       "check whether a process meets the goal of a chapter",
 		UsageText:   "[options] step [pid]",
 		Description: description,
 		Flags: []cli.Flag{
