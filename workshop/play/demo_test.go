@@ -50,7 +50,7 @@ func TestDemo(t *testing.T) {
 		if lines++; line == "" {
 			lines = 0
 		}
-		assert.LessOrEqual(t, lines, 23, line)
+		assert.LessOrEqual(t, lines, 24, line)
 	}
 	_, last, found := strings.Cut(string(out), "\nWhat you have seen\n")
 	assert.True(t, found)
