@@ -19,23 +19,6 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// old are the pages that haven't been rewritten yet.
-var old = map[string]bool{
-	"README.md":               true,
-	"docs/0-setup.md":         true,
-	"docs/1-pid.md":           true,
-	"docs/2-mnt.md":           true,
-	"docs/3-uts.md":           true,
-	"docs/4-net.md":           true,
-	"docs/5-ipc.md":           true,
-	"docs/6-chroot.md":        true,
-	"docs/binlibdepcp.md":     true,
-	"docs/from-c-to-go.md":    true,
-	"docs/glossary.md":        true,
-	"docs/instructors.md":     true,
-	"docs/troubleshooting.md": true,
-}
-
 // Words and constructions that make a text hard to read, or that few learners of English
 // know.
 var unclear = []struct {
@@ -105,10 +88,8 @@ func TestUnclear(t *testing.T) {
 // The pages, and the texts and comments of the programs, are in plain English.
 func TestPlainEnglish(t *testing.T) {
 	for name, page := range allPages(t) {
-		if !old[name] {
-			for _, block := range proseOf(t, page, false) {
-				check(t, name, block)
-			}
+		for _, block := range proseOf(t, page, false) {
+			check(t, name, block)
 		}
 	}
 	fset := token.NewFileSet()
@@ -192,7 +173,7 @@ func TestPagesAreShort(t *testing.T) {
 			limit = 1400
 		}
 		words := countWords(proseOf(t, page, true))
-		if limit > 0 && !old[name] {
+		if limit > 0 {
 			assert.LessOrEqual(t, words, limit, "visible words of %s", name)
 		}
 	}
@@ -204,9 +185,7 @@ func TestFirstOne(t *testing.T) {
 	require.NoError(t, err)
 	at := regexp.MustCompile("(?m)^```text output.*\n1\n```$").FindIndex(page)
 	require.NotNil(t, at, "0-setup.md shows no output 1")
-	if !old["docs/0-setup.md"] {
-		assert.LessOrEqual(t, countWords(proseOf(t, page[:at[0]], true)), 300)
-	}
+	assert.LessOrEqual(t, countWords(proseOf(t, page[:at[0]], true)), 300)
 }
 
 func countWords(blocks []string) (n int) {
