@@ -91,15 +91,15 @@ func TestCtrlC(t *testing.T) {
 // Nor is one that ignores the signal, or takes it from sigwait(3).
 func TestLateHandler(t *testing.T) {
 	for _, action := range []string{
-		"signal.signal(2, lambda *a: print('caught'))",
-		"signal.signal(2, signal.SIG_IGN)",
-		"signal.pthread_sigmask(signal.SIG_BLOCK, [2])",
+		"$SIG{INT} = sub { print 'caught' }",
+		"$SIG{INT} = 'IGNORE'",
+		"sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGINT))",
 	} {
 		t.Run(action, func(t *testing.T) {
+			t.Setenv("program", "$| = 1; print 'name? '; <STDIN>; "+action+
+				"; print 'again? '; print scalar <STDIN> for 1..3;")
 			tt := OpenShell(t)
-			tt.Type("step1-pid -p python3 -c \"import signal, time; signal.signal(2, " +
-				"signal.SIG_DFL); input('name? '); " + action +
-				"; print(input('again? ')); print(input()); print(input())\"\n")
+			tt.Type(`step1-pid -p perl -MPOSIX -e "$program"` + "\n")
 			tt.Expect(`name\? $`)
 			tt.Type(CtrlC)
 			tt.Expect("a second one kills it\n")
