@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package become is for the commands of workshop that start steps: they need the programs,
-// and a user who is root.
+// Package become is for the commands of workshop that start steps: they need the
+// programs, and a user who is root.
 package become
 
 import (

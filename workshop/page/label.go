@@ -7,7 +7,7 @@ import (
 )
 
 // Label returns a page with the label that each block needs: it writes those that are
-// missing, and corrects the others. Whatever else is wrong with the page is left to Parse.
+// missing, and corrects the others. It leaves all other errors of the page to Parse.
 func Label(file string, text []byte) []byte {
 	for {
 		_, err := Parse(file, text)

@@ -2,8 +2,7 @@
 // of what workshop play plays, and of what the tests run. Package session executes them.
 //
 // A chapter is a Markdown page. It has two terminals: terminal 1 stays on the host, and
-// steps are started in terminal 2. The words behind the fence of a block say what the block
-// is:
+// steps are started in terminal 2. The words behind the fence of a block say what it is:
 //
 //	sh TERMINAL [word...]  commands for a shell in terminal 1 or 2, and in any order:
 //	    running            the last of these commands goes on running
@@ -29,8 +28,8 @@
 // "bash --norc" starts another shell. A step gives that shell the prompt of its own name,
 // such as step1-pid#. The words PS1='NAME# ' in the command set the prompt to NAME#. From
 // all other commands the new shell inherits the prompt. A line "exit" ends a shell. All
-// lines of a block are for one shell, so a line that starts or ends a shell is the last of
-// its block. Parse computes the prompts, and refuses a label with another one.
+// lines of a block are for one shell, so a line that starts or ends a shell is the last
+// of its block. Parse computes the prompts, and refuses a label with another one.
 //
 // Commands without an output print nothing. Each command has to end, except the last of a
 // block with the word running, and the last of a block that an input or a key of the same
@@ -163,7 +162,8 @@ func Closes(line string) bool {
 var prompting = regexp.MustCompile(`\$\((?:command -v (step[0-9]+-[a-z]+))?[^)]*\)` +
 	`|\bPS1='([^']*)'|(?:^|[\s/])(step[0-9]+-[a-z]+)\s`)
 
-// opened returns the prompt of a shell that a command starts, given that of its own shell.
+// opened returns the prompt of a shell that a command starts, given the prompt of the
+// shell that it is typed into.
 func opened(line, prompt string) string {
 	line = line[strings.LastIndex(line, ";")+1:]
 	for _, match := range prompting.FindAllStringSubmatch(line, -1) {
@@ -358,7 +358,8 @@ func (p *reader) mark(n *ast.HTMLBlock, sentence string) error {
 	}
 	switch block, ok := next.(*ast.FencedCodeBlock); {
 	case !ok || block.Info == nil: // Parse asks for the label itself
-		return fmt.Errorf("%d: no label and block behind the comment of the demo", line(n, p.page))
+		return fmt.Errorf("%d: no label and block behind the comment of the demo",
+			line(n, p.page))
 	case sentence == "":
 		return fmt.Errorf("%d: the demo shows a sentence: <!-- demo: SENTENCE -->",
 			line(n, p.page))

@@ -17,8 +17,8 @@ import (
 // most is how many lines of an output the demo shows, so that a chapter fits on a screen.
 const most = 8
 
-// A board shows what is typed and printed in the two terminals side by side: terminal 1 in
-// the left column, terminal 2 in the right one. On a screen that is too narrow for two
+// A board shows what is typed and printed in the two terminals side by side: terminal 1
+// in the left column, terminal 2 in the right one. On a screen that is too narrow for two
 // columns, and where only one terminal is used, it shows one step below the other.
 type board struct {
 	*player
@@ -189,8 +189,8 @@ func (b *board) close() {
 	b.rows = nil
 }
 
-// wrapped breaks a line into lines of so many columns, at a space or a slash where there is
-// one, and puts an indent before all but the first.
+// wrapped breaks a line into lines of so many columns, at a space or a slash where there
+// is one, and puts an indent before all but the first.
 func wrapped(line string, columns int, indent string) (lines []string) {
 	line = strings.ReplaceAll(line, "\t", "    ")
 	for prefix := ""; ; prefix = indent {

@@ -22,10 +22,9 @@ import (
 	"nsteps/workshop/page"
 )
 
-const demoDescription = `Its commands are those that the chapters mark for it. They run for real, and what the
-host sees stands beside what the container sees. In a terminal it pauses, so that
-you can read; Enter or the space bar goes on at once, q ends. Exit status 0: all of it
-ran.`
+const demoDescription = `It runs the commands that the chapters mark for it, and shows
+what the host sees beside what the container sees. In a terminal it pauses, so that you
+can read. Enter or the space bar goes on at once, q ends. Exit status 0: all of it ran.`
 
 // Demo returns the command that shows all steps.
 func Demo() *cli.Command {
@@ -120,7 +119,8 @@ func (p *player) demo(ctx context.Context, chapters []*page.Chapter, bin string)
 	for i, ch := range chapters {
 		d := &demo{
 			show:  &show{player: p, ctx: ctx, chapter: ch, bin: bin, again: "demo"},
-			board: newBoard(p, first(ch, 1) != "" && first(ch, 2) != ""), pause: reading / time.Duration(total),
+			board: newBoard(p, first(ch, 1) != "" && first(ch, 2) != ""),
+			pause: reading / time.Duration(total),
 		}
 		where := fmt.Sprintf("%s (%d of %d)", ch.Title, i+1, len(chapters))
 		p.print("\n" + output.Bold.Sprint(output.Cut(where, p.width)) + "\n")

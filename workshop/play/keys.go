@@ -40,8 +40,8 @@ var (
 // errors of the keys that don't go on.
 var keyErrors = map[key]error{quit: errQuit, forward: errForward, back: errBack}
 
-// A keyboard reads single keys of the terminal that stdin is. Ctrl-C and Ctrl-Z keep their
-// meaning.
+// A keyboard reads single keys from the terminal that stdin is. Ctrl-C and Ctrl-Z keep
+// their meaning.
 type keyboard struct {
 	before, single unix.Termios
 	continued      chan os.Signal // after Ctrl-Z, when the shell has set what it likes
@@ -125,7 +125,7 @@ func readable(limit time.Duration) bool {
 	return err == nil && n > 0
 }
 
-// readByte reads a byte of stdin; nothing, but for an interruption, is an error.
+// readByte reads a byte of stdin. The end of stdin is an error.
 func readByte() (byte, error) {
 	b := make([]byte, 1)
 	switch n, err := unix.Read(0, b); {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Host calls a function on a thread that has MNT, UTS and IPC namespaces and a /dev/shm of
-// its own, and so have the processes that the function starts. What they leave there
-// (mounts, the hostname, message queues, shared memory) ends with the last of them.
+// Host calls a function on a thread that has MNT, UTS and IPC namespaces and a /dev/shm
+// of its own. The processes that the function starts are in them too. What they leave
+// there (mounts, the hostname, message queues, shared memory) ends with the last of them.
 func Host(f func() error) error {
 	return onThread(func() error {
 		if err := unshare(); err != nil {

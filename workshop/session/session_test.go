@@ -247,7 +247,8 @@ func TestClose(t *testing.T) {
 	s := start(t, t.Context(), false)
 	require.NoError(t, check(t, s, "'''sh 1\n(setsid nohup sh -c 'sleep 86400 & "+
 		"sleep 86400' >/dev/null 2>&1 &)\n'''\n\n"+
-		"'''sh 2\nstep2-mnt -pm bash --norc\n'''\n\n'''sh 2\n(trap '' HUP TERM; sleep 86400 &)\n"+
+		"'''sh 2\nstep2-mnt -pm bash --norc\n'''\n\n"+
+		"'''sh 2\n(trap '' HUP TERM; sleep 86400 &)\n"+
 		"'''\n"))
 }
 

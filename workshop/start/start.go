@@ -26,10 +26,11 @@ import (
 	"nsteps/workshop/session"
 )
 
-const description = `It opens them in tmux, in a new, empty directory, with the steps in PATH and the prompt
-host#. You are root in both, if need be in a user namespace. Hostname, mounts and
-message queues are those of the two terminals: the machine keeps its own. All of it ends
-when both shells have ended, or with Ctrl-b d. Without tmux, start prints what to type.`
+const description = `It opens them in tmux, in a new, empty directory, with the steps in
+PATH and the prompt host#. You are root in both, if need be in a user namespace. The two
+terminals have their own hostname, mounts and message queues, and the machine keeps its
+own. All of it ends when both shells have ended, or with Ctrl-b d. Without tmux, start
+prints what to type.`
 
 // Command returns the command.
 func Command() *cli.Command {
