@@ -337,8 +337,8 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 }
 
 // join makes a shell that has just been started, and that waits for a line, print before
-// each prompt what the session waits for, and keeps it from writing what is typed into the
-// person's ~/.bash_history. Programs that the shell starts don't see the variables.
+// each prompt what the session waits for. It keeps the shell from writing what is typed
+// into the person's ~/.bash_history. Programs of the shell don't see the variables.
 func (s *Session) join(t *terminal) error {
 	t.shells = append(t.shells, t.foreground())
 	line := s.prompts.setup() + "; unset HISTFILE\n"

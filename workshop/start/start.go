@@ -1,6 +1,6 @@
 //go:build linux
 
-// Package start is the command workshop start: it opens the two terminals of the chapters.
+// Package start is the command workshop start: it opens the two terminals of a chapter.
 package start
 
 import (
@@ -85,7 +85,8 @@ func run(c *cli.Context) error {
 func instructions(why, bin string, me advice.Person) string {
 	root := ""
 	if !me.Root {
-		root = "  sudo -s   # without sudo, in terminal 2: unshare --user --map-root-user bash\n"
+		root = "  sudo -s   # without sudo, in terminal 2: " +
+			"unshare --user --map-root-user bash\n"
 	}
 	return why + ` Open two terminals, and type into both:
 
