@@ -41,7 +41,8 @@ func started(t *testing.T, columns int, args ...string,
 		assert.NoError(t, err)
 		assert.Empty(t, left)
 	})
-	cmd := exec.Command(filepath.Join(bin, "workshop"), append([]string{"start"}, args...)...)
+	cmd := exec.Command(filepath.Join(bin, "workshop"),
+		append([]string{"start"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+rooms, "TERM=xterm", "LC_ALL=C.UTF-8",
 		"TMUX=/no/tmux,1,0", "PS1=mine> ", "PROMPT_COMMAND=echo mine")
 	return steptest.OpenColumns(t, columns, cmd), cmd
