@@ -30,8 +30,8 @@
 // the same path in the jail as on the host. The jail is created if it doesn't exist. For
 // a binary that is in the jail already, only the missing files are copied.
 //
-// The exit status is 0 if all files were found and copied, 1 if not (the others are copied
-// all the same), and 125 for wrong usage.
+// The exit status is 0 if all files were found and copied, 1 if not (the others are still
+// copied), and 125 for wrong usage.
 //
 // None of the copied files is executed. Package nsteps/binlibdepcp/ldso explains how the
 // libraries are found, and nsteps/binlibdepcp/jail how they are written.

@@ -219,8 +219,9 @@ type Process struct {
 	Name, Args                   string
 }
 
-// Processes returns the processes that have the arguments, in one string. A test gives its
-// command arguments that no other test uses: tests of other packages run at the same time.
+// Processes returns the processes that have the arguments, in one string. A test gives
+// its command arguments that no other test uses, because tests of other packages run at
+// the same time.
 func Processes(args string) (found []Process) {
 	for _, pid := range list("/proc") {
 		if p := ReadProcess(pid); p.Args == args {

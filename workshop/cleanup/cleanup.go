@@ -17,11 +17,11 @@ import (
 	"nsteps/internal/cmdline"
 )
 
-const description = `A killed run can leave the message queue /ipc_namespace, the directory
-in which a chapter was played with its files in /dev/shm, and in a jail temporary files
-of binlibdepcp and an empty directory proc. It can also leave processes that the command
-started: cleanup names these, and doesn't kill them. It leaves no mounts, because they
-end with the step's MNT namespace.
+const description = `A killed run can leave the message queue /ipc_namespace, the
+directory in which a chapter was played with its files in /dev/shm, and in a jail
+temporary files of binlibdepcp and an empty directory proc. It can also leave processes
+that the command started: cleanup names these, and doesn't kill them. It leaves no
+mounts, because they end with the step's MNT namespace.
 Files stay if they are in use, belong to another user, or were made by other programs.
 
 Exit status 1: something could not be removed or checked.`
