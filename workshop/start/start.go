@@ -140,10 +140,12 @@ func open(tmux, bin, greeting string, columns int) (err error) {
 	go func() { ended <- session.Host(cmd.Run) }()
 	select {
 	case err := <-ended:
-		if err != nil {
-			return fmt.Errorf("%s: %w", tmux, err)
+		if err == nil {
+			return nil
 		}
-		return nil
+		// It has printed why: an unknown terminal, or a path too long for a socket.
+		fix := "TERM=xterm TMPDIR=/tmp " + advice.Me().Call("workshop", "start")
+		return &advice.Error{Err: fmt.Errorf("%s: %s", tmux, err), Advice: fix}
 	case sig := <-signals:
 		// The server ends its clients, and they give the terminal back.
 		stop := exec.Command(tmux, "-S", socket(config), "kill-server")

@@ -43,7 +43,10 @@ func started(t *testing.T, columns int, args ...string,
 	})
 	cmd := exec.Command(filepath.Join(bin, "workshop"),
 		append([]string{"start"}, args...)...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+rooms, "TERM=xterm", "LC_ALL=C.UTF-8",
+	if os.Getenv("TERM") != "nosuch" {
+		t.Setenv("TERM", "xterm")
+	}
+	cmd.Env = append(os.Environ(), "TMPDIR="+rooms, "LC_ALL=C.UTF-8",
 		"TMUX=/no/tmux,1,0", "PS1=mine> ", "PROMPT_COMMAND=echo mine")
 	return steptest.OpenColumns(t, columns, cmd), cmd
 }
@@ -114,6 +117,15 @@ func TestInstructions(t *testing.T) {
 
 	assert.Contains(t, instructions("This is no terminal.", bin, advice.Person{}),
 		"  sudo -s   # without sudo, in terminal 2: unshare --user --map-root-user bash\n")
+}
+
+// Where tmux can't start, it says why, and start names a fix.
+func TestTmuxFails(t *testing.T) {
+	t.Setenv("TERM", "nosuch")
+	s, _ := started(t, 200)
+	s.Expect("unsuitable terminal: nosuch\n")
+	s.Expect(`workshop: /.*tmux: exit status 1\n  TERM=xterm TMPDIR=/tmp .* start\n`)
+	assert.Equal(t, 1, s.Wait())
 }
 
 // Without a terminal it prints them.
