@@ -145,7 +145,7 @@ func open(tmux, bin, greeting string, columns int) (err error) {
 		}
 		// It has printed why: an unknown terminal, or a path too long for a socket.
 		fix := "TERM=xterm TMPDIR=/tmp " + advice.Me().Call("workshop", "start")
-		return &advice.Error{Err: fmt.Errorf("%s: %s", tmux, err), Advice: fix}
+		return &advice.Error{Err: errors.New(tmux + ": " + err.Error()), Advice: fix}
 	case sig := <-signals:
 		// The server ends its clients, and they give the terminal back.
 		stop := exec.Command(tmux, "-S", socket(config), "kill-server")
