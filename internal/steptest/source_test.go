@@ -83,7 +83,7 @@ func TestDiffs(t *testing.T) {
 	}
 }
 
-// The demo plays all six chapters without a terminal.
+// The demo shows all six steps, also without a terminal.
 func TestDemo(t *testing.T) {
 	NeedsHost(t)
 	LockChapters(t)
@@ -93,14 +93,13 @@ func TestDemo(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 	Compare(t, before)
-	for _, step := range nsteps.Steps {
-		assert.Contains(t, string(out), "\n== "+step.Label()+" ")
-		assert.Regexp(t, `(?m)^inside# .*\b`+step.Name+" ", string(out))
+	for _, step := range nsteps.Steps[:6] {
+		assert.Contains(t, string(out), "\n"+step.Label()+" ")
+		assert.Contains(t, string(out), "host# "+step.Name+" ")
 	}
 	for _, want := range []string{
-		"\nbox/a is a mountpoint\n", "\nbox\n",
-		"\nParent: received message: hello from inside\n",
-		"\nParent: no message: none can come any more\n", "\n> package main\n",
+		"\nWhat you have seen\n", "\nWhat to do next\n", "│ 1 0\n", "│ crate\n",
+		"Network is unreachable", "\n/etc/passwd\n",
 	} {
 		assert.Contains(t, string(out), want)
 	}
