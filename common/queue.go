@@ -21,7 +21,7 @@ type Queue struct {
 	ipc  int // the IPC namespace, whose lock keeps the name from other runs
 }
 
-var errNoMessage = errors.New("none can come any more")
+var errNoMessage = errors.New("the child has sent none")
 
 // made is the queue that this process has created, if it has.
 var made *Queue

@@ -152,7 +152,7 @@ func child(c *cli.Context) error {
 func send(c *cli.Context) error {
 	queue, err := common.OpenQueue(queueName)
 	if errors.Is(err, unix.ENOENT) && c.String("ipc") == "yes" {
-		fmt.Printf(" Child: no queue %s here: a new IPC namespace starts without any\n",
+		fmt.Printf(" Child: no queue %s here: a new IPC namespace has no queues\n",
 			queueName)
 		return common.Yield()
 	}

@@ -161,7 +161,7 @@ func (j *Job) explain() {
 		return
 	}
 	fmt.Fprintf(os.Stderr, "%s: PID 1 has no handler for signal %d (%v), "+
-		"so it gets none: a second one kills it\n", j.program, sig, sig)
+		"so the kernel drops it: a second one kills PID 1\n", j.program, sig, sig)
 	j.explained = true
 }
 

@@ -43,7 +43,7 @@ func TestCtrlC(t *testing.T) {
 			tt.Type("step1-pid -p sleep 86302\n")
 			WaitForProcess(t, "sleep 86302", "S")
 			tt.Type(key.key)
-			tt.Expect("step1-pid: PID 1 has no handler .* a second one kills it\n")
+			tt.Expect("step1-pid: PID 1 has no handler .* a second one kills PID 1\n")
 			tt.Type(key.key)
 			tt.Expect("host> $")
 			tt.AssertStatus("137")
@@ -102,7 +102,7 @@ func TestLateHandler(t *testing.T) {
 			tt.Type(`step1-pid -p perl -MPOSIX -e "$program"` + "\n")
 			tt.Expect(`name\? $`)
 			tt.Type(CtrlC)
-			tt.Expect("a second one kills it\n")
+			tt.Expect("a second one kills PID 1\n")
 			tt.Type("x\n")
 			tt.Expect(`again\? $`)
 			tt.Type(CtrlC)
@@ -405,7 +405,7 @@ func TestForegroundAbandoned(t *testing.T) {
 			tt.Type("fg\n")
 			WaitForProcess(t, "sleep 86310", "S")
 			tt.Type(CtrlC)
-			tt.Expect("host> $|a second one kills it\n|after\n")
+			tt.Expect("host> $|a second one kills PID 1\n|after\n")
 			WaitFor(t, "sleep has ended",
 				func() bool { return Processes("sleep 86310") == nil })
 			if len(Processes(
@@ -516,7 +516,7 @@ func TestChildsName(t *testing.T) {
 	tt.Type("\n")
 	assert.Equal(t, "sleep", WaitForProcess(t, "sleep 86313", "S").Name)
 	tt.Type(CtrlC)
-	tt.Expect("a second one kills it\n")
+	tt.Expect("a second one kills PID 1\n")
 	tt.Type(CtrlC)
 	tt.Expect("host> $")
 }

@@ -16,9 +16,10 @@ import (
 )
 
 // keysHelp is what the keys do, for the help and for the screen.
-const keysHelp = "Enter or the space bar goes on, and shows the rest of a line that is " +
-	"being typed; f or → goes to the next section, b or ← back to the start of this " +
-	"one, and from there to the one before; q ends."
+const keysHelp = `Enter, space   the next command; during typing, the rest of the line
+f, →           the next section
+b, ←           the start of this section; again: the section before
+q              the end`
 
 // A key is what a person has asked for with a key.
 type key int

@@ -3,9 +3,9 @@
 // Package play is the command workshop play: it plays chapters in the terminal, with
 // their commands run for real.
 //
-// Of the prose it shows what introduces: the first paragraph of a section, and the one
-// directly before a command. Sections without commands are left out, but for a chapter's
-// first one, and so are answers to exercises.
+// Of the prose it shows the first paragraph of a section, and the paragraphs directly
+// before a command and after an output. It leaves out sections without commands, except
+// a chapter's first one, and the answers to exercises.
 package play
 
 import (
@@ -35,7 +35,7 @@ a chapter, play plays those of all steps. A user who isn't root gets a user name
 where one is allowed. With --section, the commands of the sections before run too,
 unseen: the section may depend on them.
 
-Keys: ` + keysHelp
+` + keysHelp
 
 // Command returns the command.
 func Command() *cli.Command {

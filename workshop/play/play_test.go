@@ -105,7 +105,7 @@ func TestPlay(t *testing.T) {
 			for _, want := range []string{
 				"\n== 1 PID: ", "\nTry it (section 1 of ", "`$$`", "\n terminal 1 \nhost# ",
 				"\nhost# step1-pid -p bash --norc\n",
-				"\n terminal 2 \nstep1-pid# echo $$ $PPID\n1 0\n", "\nThat was it.",
+				"\n terminal 2 \nstep1-pid# echo $$ $PPID\n1 0\n", "\nThat was the chapter.",
 			} {
 				assert.Contains(t, string(out), want)
 			}
@@ -355,7 +355,7 @@ func TestSections(t *testing.T) {
 	for range 5 {
 		s.Type("f") // behind the last one, the chapter ends
 	}
-	s.Expect(`That was it\.`)
+	s.Expect(`That was the chapter\.`)
 	assert.Zero(t, s.Wait())
 }
 

@@ -198,10 +198,9 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
 	}
 	p.print("\n" + output.Bold.Sprint(output.Fill("== "+ch.Title+" ==",
 		p.width)) + "\n\n")
-	p.prose("Terminal 1 stays on this machine, the host. In terminal 2 the steps are " +
-		"started.")
+	p.prose("Terminal 1 stays on this machine, the host. Terminal 2 starts the steps.")
 	if p.wait {
-		p.prose(keysHelp)
+		p.print(keysHelp + "\n\n")
 	}
 	sections := played(ch)
 	for n := max(0, slices.Index(sections, start)); n < len(sections); {
@@ -231,7 +230,8 @@ func (p *player) play(ctx context.Context, ch *page.Chapter, start int,
 		}
 	}
 	p.print("\n")
-	p.prose("That was it. Nothing of it is left on this machine.")
+	p.prose("That was the chapter. Everything it made is gone. The page explains each " +
+		"output: docs/" + ch.Name + ".md")
 	return p.err
 }
 
@@ -255,19 +255,12 @@ func (s *show) section(sections []int, n int) error {
 			s.width)) + "\n")
 	}
 	s.typedIn, s.next = false, position{}
-	shown := -1 // the last part
 	for i, part := range section.Parts {
 		switch {
-		case part.Step == nil && shown < 0:
+		case part.Step == nil && isShown(section.Parts, i, sections[n] == 0):
 			s.print("\n")
 			s.prose(part.Prose)
-			shown = i
 		case part.Step != nil && !part.Step.Folded:
-			if i > 0 && shown < i-1 && section.Parts[i-1].Step == nil {
-				s.print("\n")
-				s.prose(section.Parts[i-1].Prose)
-			}
-			shown = i
 			s.next = position{part: i}
 			if err := s.step(part.Step); err != nil {
 				return err
@@ -278,6 +271,15 @@ func (s *show) section(sections []int, n int) error {
 		}
 	}
 	return nil
+}
+
+// isShown reports whether a paragraph introduces its section, explains an output, or
+// stands before a command. The introduction of a chapter has two such paragraphs.
+func isShown(parts []page.Part, i int, introduction bool) bool {
+	typed := func(i int) bool {
+		return i >= 0 && i < len(parts) && parts[i].Step != nil && !parts[i].Step.Folded
+	}
+	return i == 0 || introduction && i == 1 || typed(i-1) || typed(i+1)
 }
 
 func (s *show) step(step *page.Step) error {

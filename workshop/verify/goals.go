@@ -36,7 +36,7 @@ type command struct {
 
 var goals = []goal{
 	{"step1-pid", "PID", []check{
-		own("pid", command{"step1-pid", "-p bash"}),
+		own("pid", command{"step1-pid", "-p bash --norc"}),
 		{
 			text:  "PID 1 of that namespace",
 			holds: func(f *facts) bool { return f.own("pid") && f.Inside == 1 },
@@ -48,7 +48,7 @@ var goals = []goal{
 			},
 			hint: "PID 1 is the command you gave to the step, not a process that " +
 				"this command started.",
-			then: command{"step1-pid", "-p bash"},
+			then: command{"step1-pid", "-p bash --norc"},
 		},
 		{
 			text: "another process in that namespace", fact: "others",
@@ -59,8 +59,8 @@ var goals = []goal{
 		},
 	}},
 	{"step2-mnt", "MNT", []check{
-		own("pid", command{"step2-mnt", "-pm bash"}),
-		own("mnt", command{"step2-mnt", "-pm bash"}),
+		own("pid", command{"step2-mnt", "-pm bash --norc"}),
+		own("mnt", command{"step2-mnt", "-pm bash --norc"}),
 		// Before any mount: it would be the host's too.
 		{
 			text: "no mount in a peer group with one of the host's", fact: "mounts",
@@ -89,7 +89,7 @@ var goals = []goal{
 		},
 	}},
 	{"step3-uts", "UTS", []check{
-		own("uts", command{"step3-uts", "-u box bash"}),
+		own("uts", command{"step3-uts", "-u box bash --norc"}),
 		{
 			text: "a hostname that isn't the host's", fact: "hostname",
 			holds: func(f *facts) bool {
@@ -102,7 +102,7 @@ var goals = []goal{
 		},
 	}},
 	{"step4-net", "NET", []check{
-		own("net", command{"step4-net", "-n bash"}),
+		own("net", command{"step4-net", "-n bash --norc"}),
 		{
 			text: "lo is up", fact: "links",
 			holds: func(f *facts) bool { return f.loUp() },
@@ -112,7 +112,7 @@ var goals = []goal{
 		},
 	}},
 	{"step5-ipc", "IPC", []check{
-		own("ipc", command{"step5-ipc", "-i yes bash"}),
+		own("ipc", command{"step5-ipc", "-i yes bash --norc"}),
 		{
 			text: "a message queue in it", fact: "queues",
 			holds: func(f *facts) bool {
@@ -128,9 +128,9 @@ var goals = []goal{
 		{
 			text: "a root directory that isn't the host's", fact: "root",
 			holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
-			hint: "It takes an option of step6-chroot, and a directory with a shell " +
-				"and its libraries in it: " +
-				"\"make jail\" fills one.",
+			hint: "The process has the host's root directory. An option of " +
+				"step6-chroot changes that. It needs a directory with a shell and its " +
+				"libraries, and \"binlibdepcp bash ls ps jail\" fills one.",
 			then: jailed,
 		},
 		{
@@ -140,22 +140,22 @@ var goals = []goal{
 				return "not " + strings.Join(f.missing(), " ")
 			},
 			hint: "step6-chroot has an option for each namespace: --help lists " +
-				"them. In one command they add up.",
+				"the options. Give them all in one command.",
 			then: jailed,
 		},
 		properProc(jailed),
 	}},
 }
 
-var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash"}
+var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash --norc"}
 
 // own is the check for a namespace of its own.
 func own(kind string, then command) check {
 	return check{
 		text:  fmt.Sprintf("%s namespace of its own", article(strings.ToUpper(kind))),
 		holds: func(f *facts) bool { return f.own(kind) },
-		hint: fmt.Sprintf("Its %s namespace is the host's. An option of %s makes a "+
-			"new one: --help lists them.",
+		hint: fmt.Sprintf("The process is in the host's %s namespace. An option of %s "+
+			"makes a new one: %[2]s --help lists the options.",
 			strings.ToUpper(kind), then.program),
 		then: then,
 	}
@@ -179,9 +179,8 @@ func properProc(then command) check {
 				procOther: "it is of another one", procNone: "there is none",
 			}[f.Proc]
 		},
-		hint: "ps reads /proc, and a proc shows the PID namespace of whoever mounted " +
-			"it. It takes one that was " +
-			"mounted from inside.",
+		hint: "ps reads /proc, and a proc shows the PID namespace of the process that " +
+			"mounted it. Mount a new one from inside.",
 		then: then,
 	}
 }

@@ -93,7 +93,7 @@ func shares(kinds ...string) func(*facts) {
 }
 
 func TestJudge(t *testing.T) {
-	const pid, mnt = "step1-pid -p bash", "step2-mnt -pm bash"
+	const pid, mnt = "step1-pid -p bash --norc", "step2-mnt -pm bash --norc"
 	jail := jailed.program + " " + jailed.args
 	for _, test := range []struct {
 		name   string
@@ -209,7 +209,7 @@ func TestJudge(t *testing.T) {
 		}, "✓✓?✗?", " mount -t proc proc " +
 			"/proc"},
 
-		{"the host's UTS namespace", "3", shares("uts"), "✗✗", "step3-uts -u box bash"},
+		{"the host's UTS namespace", "3", shares("uts"), "✗✗", "step3-uts -u box bash --norc"},
 		{
 			"the host's name", "3", func(f *facts) { f.Hostname = f.HostName }, "✓✗",
 			" hostname box",
@@ -220,7 +220,7 @@ func TestJudge(t *testing.T) {
 			func(f *facts) { f.Hostname = ""; f.Unknown["hostname"] = "EPERM" }, "✓?", "",
 		},
 
-		{"the host's NET namespace", "4", shares("net"), "✗✗", "step4-net -n bash"},
+		{"the host's NET namespace", "4", shares("net"), "✗✗", "step4-net -n bash --norc"},
 		{
 			"lo down", "4", func(f *facts) { f.Links[0].Up = false }, "✓✗",
 			" ip link set lo up",
@@ -240,7 +240,7 @@ func TestJudge(t *testing.T) {
 			func(f *facts) { f.Links = nil; f.Unknown["links"] = "EPERM" }, "✓?", "",
 		},
 
-		{"the host's IPC namespace", "5", shares("ipc"), "✗✗", "step5-ipc -i yes bash"},
+		{"the host's IPC namespace", "5", shares("ipc"), "✗✗", "step5-ipc -i yes bash --norc"},
 		{"no queue", "5", func(f *facts) { f.Queues.SystemV = 0 }, "✓✗", " ipcmk -Q"},
 		{"a POSIX queue", "5", func(f *facts) {
 			f.Queues = &queues{
@@ -375,7 +375,7 @@ func TestCompare(t *testing.T) {
 
 // What a person has to type depends on who that is, and on how the process was started.
 func TestLine(t *testing.T) {
-	step, inside, again := command{"step1-pid", "-p bash"}, command{
+	step, inside, again := command{"step1-pid", "-p bash --norc"}, command{
 		"",
 		"hostname box",
 	}, command{"workshop", "verify 1 42"}
@@ -387,16 +387,16 @@ func TestLine(t *testing.T) {
 		facts  *facts
 		want   string
 	}{
-		{root, step, users, "step1-pid -p bash"},
-		{plain, step, nil, "sudo bin/step1-pid -p bash"},
-		{plain, step, mine, "sudo bin/step1-pid -p bash"},
-		{plain, step, users, "unshare --user --map-root-user bin/step1-pid -p bash"},
+		{root, step, users, "step1-pid -p bash --norc"},
+		{plain, step, nil, "sudo bin/step1-pid -p bash --norc"},
+		{plain, step, mine, "sudo bin/step1-pid -p bash --norc"},
+		{plain, step, users, "unshare --user --map-root-user bin/step1-pid -p bash --norc"},
 		{plain, inside, mine, "hostname box"},
 		{plain, again, mine, "bin/workshop verify 1 42"},
 	} {
 		assert.Equal(t, test.want, line(test.person, test.typed, test.facts))
 	}
-	assert.Equal(t, "start one in terminal 2: step1-pid -p bash",
+	assert.Equal(t, "start one in terminal 2: step1-pid -p bash --norc",
 		howToStart(root, &goals[0]))
 	assert.Contains(t, howToStart(advice.Person{Root: true, PIDNS: true}, &goals[0]),
 		"\nor ask outside: ")
