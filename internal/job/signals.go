@@ -199,6 +199,9 @@ func (j *Job) stopAnyway(s *signals) {
 		j.stopPID1()
 		j.stop(s)
 	case !j.handles(unix.SIGTSTP):
+		// The SIGTSTP was for the step alone, or the SIGCONT that the step handed on after
+		// fg came late and continued the child.
+		_ = j.kill(unix.SIGTSTP)
 		j.stop(s)
 	}
 }

@@ -193,6 +193,21 @@ func TestCtrlZ(t *testing.T) {
 	})
 }
 
+// A SIGTSTP for the step alone stops the child too.
+func TestStopOfStep(t *testing.T) {
+	tt := OpenShell(t)
+	tt.Type("step1-pid sleep 86311\n")
+	WaitForProcess(t, "sleep 86311", "S")
+	step := Processes("step1-pid sleep 86311")
+	require.Len(t, step, 1)
+	require.NoError(t, unix.Kill(step[0].PID, unix.SIGTSTP))
+	tt.waitStopped("sleep 86311")
+	tt.Type("fg\n")
+	WaitForProcess(t, "sleep 86311", "S")
+	tt.Type(CtrlC)
+	tt.Expect(`host> $`)
+}
+
 // A step that ends in the background leaves the terminal to the shell.
 func TestEndInBackground(t *testing.T) {
 	for _, step := range []string{"step1-pid", "step1-pid -p", "step2-mnt -pm"} {
