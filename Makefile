@@ -18,7 +18,7 @@ TOOLS = sh bash cat chmod chown cp date df dirname echo env false find grep head
 .DEFAULT_GOAL = help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the programs into bin/
 	@mkdir -p $(BIN)
@@ -52,6 +52,21 @@ soak: ## the tests with hundreds of random kills and an hour of random trees
 exercises: ## on a copy, the tests of the coding exercises, with and without their solutions
 	./internal/exercises.sh
 
+matrix: ## boot other kernels under QEMU, run the tests in them, write docs/tested.md
+	go run ./internal/matrix -write docs/tested.md
+
+matrix-ci: ## the part of make matrix and make userlands that CI has time for
+	go run ./internal/matrix ci
+
+matrix-tests: ## whole test packages on one kernel: make matrix-tests KERNEL=5.10 ARCH=arm64
+	go run ./internal/matrix tests $(KERNEL) $(ARCH) $(PACKAGES)
+
+matrix-systemd: ## the tests of make matrix in a guest that systemd runs
+	go run ./internal/matrix systemd
+
+userlands: ## make test in the userlands of Debian 13 and sid, as root
+	go run ./internal/matrix userlands
+
 # The linter's cache names files by their paths, so each checkout has a cache of its own.
 lint: export GOLANGCI_LINT_CACHE = $(CURDIR)/.cache/golangci-lint
 lint: ## go vet, golangci-lint (.golangci.yml), shellcheck
@@ -59,7 +74,7 @@ lint: ## go vet, golangci-lint (.golangci.yml), shellcheck
 	GOOS=darwin go vet ./...
 	GOARCH=arm64 go vet ./...
 	go tool -modfile=$(LINT) golangci-lint run ./...
-	shellcheck docs/*.sh internal/*.sh .ci/run
+	shellcheck docs/*.sh internal/*.sh internal/*/*.sh .ci/run
 
 bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./bench
@@ -83,4 +98,5 @@ docs: ## write the code that the chapters show into them, from the sources
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover .cache
 
-.PHONY: help build fetch demo jail test race soak exercises lint bench cover diff diffs docs clean
+.PHONY: help build fetch demo jail test race soak exercises matrix matrix-ci matrix-tests \
+	matrix-systemd userlands lint bench cover diff diffs docs clean
