@@ -61,5 +61,10 @@ func (f *failure) advice() string {
 	case errors.As(f.err, &ended):
 		return "fix what it printed above, then: " + again
 	}
-	return "to see what can't run on this machine: " + doctor
+	return Doctor()
+}
+
+// Doctor is the advice where the cause isn't known.
+func Doctor() string {
+	return "to see what can't run on this machine: " + advice.Me().Call("workshop", "doctor")
 }

@@ -57,13 +57,13 @@ func openKeyboard() (*keyboard, error) {
 	k.single.Lflag &^= unix.ICANON | unix.ECHO
 	k.single.Cc[unix.VMIN], k.single.Cc[unix.VTIME] = 1, 0
 	signal.Notify(k.continued, unix.SIGCONT)
-	setTerminal(&k.single)
+	SetTerminal(&k.single)
 	return k, nil
 }
 
 func (k *keyboard) close() {
 	signal.Stop(k.continued)
-	setTerminal(&k.before)
+	SetTerminal(&k.before)
 }
 
 // wait waits for a key that means something, for some time, or for good if that is
@@ -78,7 +78,7 @@ func (k *keyboard) wait(ctx context.Context, limit time.Duration) (key, error) {
 		case <-ctx.Done():
 			return none, context.Cause(ctx)
 		case <-k.continued:
-			setTerminal(&k.single)
+			SetTerminal(&k.single)
 		default:
 		}
 		if left <= 0 {
@@ -138,9 +138,9 @@ func readByte() (byte, error) {
 	return b[0], nil
 }
 
-// setTerminal sets the terminal's settings. In the background, after Ctrl-Z, they are the
+// SetTerminal sets the terminal's settings. In the background, after Ctrl-Z, they are the
 // business of the shell there.
-func setTerminal(to *unix.Termios) {
+func SetTerminal(to *unix.Termios) {
 	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
 	if err == nil && group != unix.Getpgrp() {
 		return

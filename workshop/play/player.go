@@ -14,6 +14,7 @@ import (
 	"github.com/fatih/color"
 	"golang.org/x/sys/unix"
 
+	"nsteps/workshop/advice"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
 	"nsteps/workshop/session"
@@ -145,7 +146,7 @@ func (s *show) begin(section int) (err error) {
 		return err
 	}
 	if s.session, err = session.Start(s.ctx, s.bin, true); err != nil {
-		return err
+		return &advice.Error{Err: err, Advice: Doctor()}
 	}
 	for _, before := range s.chapter.Sections[:section] {
 		if err := s.unseen(before, position{}, len(before.Parts)); err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,8 +32,11 @@ func NewRoom() (*Room, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
-	var err error
-	if r.Dir, err = os.MkdirTemp("", DirPattern); err != nil {
+	tmp, err := filepath.Abs(os.TempDir()) // the terminals are in another directory
+	if err != nil {
+		return nil, err
+	}
+	if r.Dir, err = os.MkdirTemp(tmp, DirPattern); err != nil {
 		return nil, err
 	}
 	// Held until the end, by whatever signal, it tells workshop cleanup that the
@@ -41,6 +46,10 @@ func NewRoom() (*Room, error) {
 	}
 	return r, nil
 }
+
+// Share lets a command keep the directory locked, with the processes that inherit its
+// descriptor 3, should this process be killed and they live on.
+func (r *Room) Share(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{r.lock} }
 
 // DirPattern is what directories of rooms are called below os.TempDir.
 const DirPattern = "nsteps-chapter-*"

@@ -4,6 +4,7 @@
 package start
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -29,8 +31,8 @@ import (
 const description = `It opens them in tmux, in a new, empty directory, with the steps in
 PATH and the prompt host#. You are root in both, if need be in a user namespace. The two
 terminals have their own hostname, mounts and message queues, and the machine keeps its
-own. All of it ends when both shells have ended, or with Ctrl-b d. Without tmux, start
-prints what to type.`
+own. All of it ends when both shells have ended, or with Ctrl-b d (in a tmux or screen of
+your own: Ctrl-t d). Without tmux, start prints what to type.`
 
 // Command returns the command.
 func Command() *cli.Command {
@@ -50,11 +52,13 @@ func run(c *cli.Context) error {
 		}
 	}
 	var chapter *page.Chapter
+	again := "start"
 	if c.Args().Present() {
 		var err error
 		if chapter, err = play.Chapter(c.Args().First()); err != nil {
 			return err
 		}
+		again += " " + chapter.Name
 	}
 	bin, err := become.Programs()
 	if err != nil {
@@ -70,34 +74,55 @@ func run(c *cli.Context) error {
 		return output.Write(instructions(why, bin, advice.Me()))
 	}
 	if os.Getuid() != 0 {
-		command := "start"
-		if chapter != nil {
-			if command += " " + chapter.Name; chapter.NeedsRoot {
-				return become.NeedsRoot(chapter, command)
-			}
+		if chapter != nil && chapter.NeedsRoot {
+			return become.NeedsRoot(chapter, again)
 		}
-		return become.Root(command, func() error { return nil })
+		return become.Root(again, func() error { return nil })
 	}
-	return open(tmux, bin, greeting(chapter, advice.Me()), columns)
+	err = open(tmux, bin, greeting(chapter, bin, advice.Me()), columns)
+	return explained(err, tmux, again)
+}
+
+// explained adds the fix to what keeps tmux from running. again is this command.
+func explained(err error, tmux, again string) error {
+	var failed *exec.ExitError
+	var coder cli.ExitCoder
+	switch {
+	case errors.As(err, &failed):
+		// It has printed why: an unknown terminal, or a path too long for a socket.
+		fix := "TERM=xterm TMPDIR=/tmp " + advice.Me().Call("workshop", again)
+		return &advice.Error{Err: errors.New(tmux + ": " + err.Error()), Advice: fix}
+	case err == nil, errors.As(err, &coder):
+		return err
+	}
+	return &advice.Error{Err: err, Advice: play.Doctor()}
 }
 
 // instructions are what a person types who has no tmux.
 func instructions(why, bin string, me advice.Person) string {
-	root := ""
+	root, rootless := "", ""
 	if !me.Root {
-		root = "  sudo -s   # without sudo, in terminal 2: " +
-			"unshare --user --map-root-user bash\n"
+		root, rootless = "  sudo -s\n", `
+Without sudo, leave out the first line. Then type at the end, into terminal 1:
+
+  unshare --user --map-root-user --uts --ipc bash --norc
+  echo $$ >terminal1
+
+And into terminal 2:
+
+  nsenter -t $(cat terminal1) -U -u -i --preserve-credentials bash --norc
+`
 	}
 	return why + ` Open two terminals, and type into both:
 
 ` + root + `  mkdir -p ~/nsteps && cd ~/nsteps
   export PATH=` + cmdline.Quote(bin) + `:$PATH:/usr/sbin:/sbin
   export PS1='host# '
-`
+` + rootless
 }
 
 // greeting is what terminal 1 shows first.
-func greeting(chapter *page.Chapter, me advice.Person) string {
+func greeting(chapter *page.Chapter, bin string, me advice.Person) string {
 	where := "This is terminal 1. It stays on the host. In terminal 2 you go inside."
 	if me.UserNS {
 		where += " You are root in a user namespace."
@@ -105,17 +130,49 @@ func greeting(chapter *page.Chapter, me advice.Person) string {
 	if chapter == nil {
 		return where
 	}
-	return fmt.Sprintf("%s\nThe page: docs/%s.md\n%s", chapter.Title, chapter.Name, where)
+	file := "docs/" + chapter.Name + ".md"
+	// The terminals are in another directory than the person was.
+	if path := filepath.Join(filepath.Dir(bin), file); exists(path) {
+		file = path
+	}
+	return fmt.Sprintf("%s\nThe page: %s\n%s", chapter.Title, file, where)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 //go:embed tmux.conf
-var conf []byte
+var conf string
+
+// configuration returns that of tmux. In another tmux, Ctrl-b would go to that one.
+func configuration(nested bool) string {
+	if nested {
+		return strings.NewReplacer("C-b", "C-t", "Ctrl-b", "Ctrl-t").Replace(conf)
+	}
+	return conf
+}
+
+// nested reports whether this terminal is one of tmux or screen. sudo(8) removes TMUX.
+func nested() bool {
+	term := os.Getenv("TERM")
+	return os.Getenv("TMUX") != "" || strings.HasPrefix(term, "tmux") ||
+		strings.HasPrefix(term, "screen")
+}
 
 // wide is how many columns the two terminals need side by side.
 const wide = 160
 
 // open runs tmux until both shells have ended, or until the person leaves.
 func open(tmux, bin, greeting string, columns int) (err error) {
+	// Caught to the end: when a terminal is closed, its shell sends SIGHUP, and then the
+	// kernel does too.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	if settings, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
+		defer play.SetTerminal(settings)
+	}
 	room, err := session.NewRoom()
 	if err != nil {
 		return err
@@ -125,35 +182,42 @@ func open(tmux, bin, greeting string, columns int) (err error) {
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(config, conf, 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(configuration(nested())), 0o644); err != nil {
 		return err
 	}
-	cmd := exec.Command(tmux, arguments(config, greeting, columns)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	cmd := client(ctx, tmux, arguments(config, greeting, columns))
 	cmd.Dir = work
 	cmd.Env = environment(os.Environ(), session.Path(bin))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	room.Share(cmd)
 
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
-	defer signal.Stop(signals)
 	ended := make(chan error, 1)
 	go func() { ended <- session.Host(cmd.Run) }()
 	select {
 	case err := <-ended:
-		if err == nil {
-			return nil
-		}
-		// It has printed why: an unknown terminal, or a path too long for a socket.
-		fix := "TERM=xterm TMPDIR=/tmp " + advice.Me().Call("workshop", "start")
-		return &advice.Error{Err: errors.New(tmux + ": " + err.Error()), Advice: fix}
+		return err
 	case sig := <-signals:
-		// The server ends its clients, and they give the terminal back.
-		stop := exec.Command(tmux, "-S", socket(config), "kill-server")
-		if stop.Run() == nil {
-			<-ended
-		}
+		cancel()
+		<-ended
 		return cli.Exit("", 128+int(sig.(syscall.Signal)))
 	}
+}
+
+// client returns the command that starts tmux: its client, which starts the server. When
+// the context or this process ends, the client ends, by SIGTERM. It gives the terminal
+// back, and the server ends without a client.
+func client(ctx context.Context, tmux string, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, tmux, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// The thread that starts it lives until it has ended, see session.Host.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM}
+	cmd.Cancel = func() error {
+		return errors.Join(cmd.Process.Signal(unix.SIGTERM),
+			cmd.Process.Signal(unix.SIGCONT)) // it may be stopped
+	}
+	cmd.WaitDelay = 2 * time.Second // then SIGKILL
+	return cmd
 }
 
 // socket is that of a tmux of its own, beside its configuration.
@@ -182,7 +246,8 @@ func arguments(config, greeting string, columns int) (args []string) {
 }
 
 // environment returns the variables of the terminals: the person's, with another prompt
-// and PATH, no history that outlives them, and nothing of a tmux around.
+// and PATH, and nothing of a tmux around. With an empty HISTFILE a bash keeps its history
+// in memory, unless a startup file sets the variable.
 func environment(mine []string, path string) (env []string) {
 	for _, variable := range mine {
 		name, _, _ := strings.Cut(variable, "=")
