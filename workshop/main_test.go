@@ -280,7 +280,7 @@ func TestNsWatch(t *testing.T) {
 		_ = cmd.Wait()
 	}()
 	s := open(t, 80, "ns", "--watch", self, strconv.Itoa(cmd.Process.Pid))
-	before := s.Settings()
+	before := s.Before()
 	s.Expect(`time .* A\n`)
 	_, err = stdin.Write([]byte("\n"))
 	require.NoError(t, err)

@@ -78,7 +78,13 @@ func OpenTerminal(t testing.TB, cmd *exec.Cmd) *Terminal {
 // OpenColumns is OpenTerminal with another number of columns.
 func OpenColumns(t testing.TB, columns int, cmd *exec.Cmd) *Terminal {
 	t.Helper()
-	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
+	return OpenSize(t, columns, 24, cmd)
+}
+
+// OpenSize is OpenTerminal with another number of columns and rows.
+func OpenSize(t testing.TB, columns int, rows uint16, cmd *exec.Cmd) *Terminal {
+	t.Helper()
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: uint16(columns)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +181,13 @@ func (tt *Terminal) Settings() unix.Termios {
 		tt.t.Fatal(err)
 	}
 	return *settings
+}
+
+// Before returns the settings that the terminal had before its program was started: those
+// of any new terminal. The program may have changed them before a test can look.
+func (tt *Terminal) Before() unix.Termios {
+	tt.t.Helper()
+	return OpenTerminal(tt.t, exec.Command("true")).Settings()
 }
 
 // Expect waits for output that matches, after what has been expected before, and

@@ -209,7 +209,7 @@ func TestStopped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := started(t, 80, nil)
-			before := s.Settings()
+			before := s.Before()
 			prepare(s)
 			require.NoError(t, s.cmd.Process.Signal(unix.SIGTERM))
 			after := before
