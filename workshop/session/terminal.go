@@ -22,7 +22,7 @@ type terminal struct {
 	changed chan struct{} // that there is more to read
 	shells  []int         // process groups of the shells, each started in the one before
 	open    bool          // a program may be running that wasn't waited for
-	asked   bool          // that program has printed something
+	asked   bool          // it is a builtin command of the shell, and has printed something
 	opening string        // the prompt of the shell that the last command starts
 	prompt  string        // of the shell that waits for a line
 
@@ -79,6 +79,10 @@ func (t *terminal) foreground() (group int) {
 
 // atShell reports whether one of the shells has the terminal, and no other program.
 func (t *terminal) atShell() bool { return slices.Contains(t.shells, t.foreground()) }
+
+// waits reports whether a program has the terminal, or a builtin command of the shell
+// that has asked for a line.
+func (t *terminal) waits() bool { return t.asked || !t.atShell() }
 
 // opened reports whether the last command has started its shell, which waits for a line.
 func (t *terminal) opened(text string) bool {
