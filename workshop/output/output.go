@@ -30,6 +30,15 @@ func Columns() (columns int, terminal bool) {
 	return int(size.Col), true
 }
 
+// Rows returns the rows of the terminal that stdout is, or 0.
+func Rows() int {
+	size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Row)
+}
+
 // Prose is how many columns a line of prose has at most, where there is room for more or
 // no terminal.
 const Prose = 80

@@ -18,7 +18,7 @@ import (
 const most = 8
 
 // A board shows what is typed and printed in the two terminals side by side: terminal 1
-// in the left column, terminal 2 in the right one. On a screen that is too narrow for two
+// in the left column, terminal 2 in the right one. On a screen that is too small for two
 // columns, and where only one terminal is used, it shows one step below the other.
 type board struct {
 	*player
@@ -37,12 +37,40 @@ type board struct {
 // gap is what stands between the columns.
 const gap = " │ "
 
-func newBoard(p *player, both bool) *board {
+// newBoard returns the board of a chapter.
+func newBoard(p *player, ch *page.Chapter) *board {
 	b := &board{player: p, width: p.width}
-	if b.columns = both && p.width >= output.Prose; b.columns {
-		b.width = (p.width - runewidth.StringWidth(gap)) / 2
+	both := first(ch, 1) != "" && first(ch, 2) != ""
+	if both && p.width >= output.Prose && (!p.terminal || p.moves && height(ch) < p.rows) {
+		b.split()
 	}
 	return b
+}
+
+// split makes two columns.
+func (b *board) split() {
+	b.columns = true
+	b.width = (b.player.width - runewidth.StringWidth(gap)) / 2
+}
+
+// height returns how many rows the two columns of a chapter have, given the outputs that
+// its page shows. On a screen with fewer, the cursor would not get back to the first one.
+func height(ch *page.Chapter) int {
+	b := &board{player: &player{width: output.Prose}}
+	b.split()
+	b.open()
+	for _, step := range scenes(ch) {
+		b.begin(step.Terminal, step.Demo)
+		lines := step.Lines
+		if step.Demo == "" {
+			lines = lines[len(lines)-1:]
+		}
+		for _, line := range lines {
+			_ = b.typed(context.Background(), prompt(step), line)
+		}
+		b.output(step.Output)
+	}
+	return len(b.rows)
 }
 
 // open prints the names of the terminals.
@@ -98,7 +126,6 @@ func (b *board) typed(ctx context.Context, prompt, command string) error {
 		for j, r := range line {
 			pressed, err := b.key(ctx, b.stroke)
 			if err != nil && pressed != forward && pressed != back {
-				b.close()
 				return err
 			}
 			if pressed != none {

@@ -119,7 +119,7 @@ func (p *player) demo(ctx context.Context, chapters []*page.Chapter, bin string)
 	for i, ch := range chapters {
 		d := &demo{
 			show:  &show{player: p, ctx: ctx, chapter: ch, bin: bin, again: "demo"},
-			board: newBoard(p, first(ch, 1) != "" && first(ch, 2) != ""),
+			board: newBoard(p, ch),
 			pause: reading / time.Duration(total),
 		}
 		where := fmt.Sprintf("%s (%d of %d)", ch.Title, i+1, len(chapters))
@@ -145,6 +145,7 @@ func (d *demo) play() error {
 	}
 	left := scenes(d.chapter)
 	d.board.open()
+	defer d.board.close() // however it ends, what follows is below
 	for _, step := range d.chapter.Steps() {
 		if len(left) == 0 {
 			break
@@ -167,7 +168,6 @@ func (d *demo) play() error {
 			return err
 		}
 	}
-	d.board.close()
 	return d.err
 }
 

@@ -5,6 +5,8 @@ package play
 import (
 	"fmt"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +78,7 @@ func TestDemoKeys(t *testing.T) {
 	cmd := demonstrate(t)
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	s := steptest.OpenColumns(t, 80, cmd)
-	before := s.Settings()
+	before := s.Before()
 	s.Expect("1 PID: ")
 	s.Expect("step1-pid -p bash --norc")
 	s.Type("    ")
@@ -85,6 +87,55 @@ func TestDemoKeys(t *testing.T) {
 	assert.Equal(t, 1, s.Wait())
 	assert.Equal(t, before, s.Settings())
 	assert.True(t, strings.HasSuffix(s.All(), "\n"), s.All())
+}
+
+// On a screen with few rows, and on one whose cursor can't move, there are no columns. q
+// leaves the cursor below all that was printed.
+func TestDemoScreens(t *testing.T) {
+	for _, test := range []struct {
+		term    string
+		rows    uint16
+		columns bool
+	}{{"xterm", 24, true}, {"xterm", 8, false}, {"dumb", 24, false}, {"", 24, false}} {
+		t.Run(fmt.Sprint(test.term, test.rows), func(t *testing.T) {
+			cmd := demonstrate(t)
+			cmd.Env = append(cmd.Env, "NO_COLOR=1", "TERM="+test.term)
+			s := steptest.OpenSize(t, 80, test.rows, cmd)
+			s.Expect("step1-pid -p ")
+			s.Type("q")
+			assert.Equal(t, 1, s.Wait())
+			assert.Equal(t, test.columns, strings.Contains(s.All(), "\x1b["), s.All())
+			assert.Equal(t, test.columns, strings.Contains(s.All(), gap), s.All())
+		})
+	}
+}
+
+// However a demo ends, the cursor is below the board: what has been made of the higher
+// column isn't overwritten.
+func TestBoardEnds(t *testing.T) {
+	cmd := demonstrate(t)
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
+	s := steptest.OpenColumns(t, 80, cmd)
+	up := regexp.MustCompile("\x1b\\[([0-9]+)A[^A]*$")
+	s.Expect("\x1b\\[[2-9]A") // it goes up two rows at least, in the higher column
+	s.Type("q")
+	assert.Equal(t, 1, s.Wait())
+	match := up.FindStringSubmatch(s.Raw())
+	require.NotNil(t, match)
+	rows, err := strconv.Atoi(match[1])
+	require.NoError(t, err)
+	down := strings.Count(match[0], "\n") + strings.Count(match[0], "\x1b[B")
+	assert.Greater(t, down, rows+1, "%q", match[0])
+}
+
+// The chapters that are shown have as many rows as their pages say, at most.
+func TestHeight(t *testing.T) {
+	all, err := read(docs.FS)
+	require.NoError(t, err)
+	for _, step := range nsteps.Steps[:6] {
+		assert.Less(t, height(named(all, step.Name)), 24, step.Name)
+		assert.Greater(t, height(named(all, step.Name)), 5, step.Name)
+	}
 }
 
 // Where something fails, the demo says so, and doesn't end with 0.
@@ -150,7 +201,8 @@ func TestWrapped(t *testing.T) {
 
 // Blocks stand side by side, and a later block never stands higher than an earlier one.
 func TestBoard(t *testing.T) {
-	b := newBoard(&player{width: 80}, true)
+	b := &board{player: &player{width: 80}}
+	b.split()
 	b.width = 20
 	b.open()
 	b.begin(2, "")

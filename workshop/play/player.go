@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ type player struct {
 	wait     bool          // for a key before each line
 	stroke   time.Duration // between two characters of what is typed; 0 without a terminal
 	width    int           // of the prose
+	rows     int           // of the terminal
+	moves    bool          // the terminal can move its cursor
 	keyboard *keyboard     // nil without keys
 }
 
@@ -48,6 +51,8 @@ func newPlayer(wait bool) *player {
 	if _, p.terminal = output.Columns(); p.terminal {
 		_, err := unix.IoctlGetTermios(0, unix.TCGETS)
 		p.stroke, p.wait = brisk, wait && err == nil
+		p.rows = output.Rows()
+		p.moves = !slices.Contains([]string{"", "dumb"}, os.Getenv("TERM"))
 		if p.wait {
 			p.stroke = typing
 		}
