@@ -29,7 +29,7 @@ fetch: ## download all that build, demo and test need, for a room without a netw
 
 # What can't run on this machine is named first, with its fix.
 demo: build ## show all six steps in 90 seconds, the host beside the container
-	@$(BIN)/workshop doctor >/dev/null 2>&1 || $(BIN)/workshop doctor || true
+	@report=$$($(BIN)/workshop doctor 2>&1) || printf '%s\n' "$$report"
 	@$(BIN)/workshop demo
 
 jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
