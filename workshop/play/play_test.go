@@ -313,7 +313,8 @@ func TestKeys(t *testing.T) {
 	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	s := steptest.OpenColumns(t, 20, cmd)
 	before := s.Before()
-	s.Expect(`Enter or the space\n(.*\n)+.*q\nends\.|q ends\.`)
+	s.Expect(`Enter, space   the next command`)
+	s.Expect(`\nq              the end\n`)
 	s.Expect(`Try it \(section 1 of\n.\)\n`)
 	s.Expect(`\n terminal 2 \nhost# $`)
 	s.Type("x") // no key that goes on: the next one does
