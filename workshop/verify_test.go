@@ -112,7 +112,7 @@ func verified(t *testing.T, dir string, args ...string) (stdout string, status i
 
 var (
 	insideHint = regexp.MustCompile(`(?m)^  type in terminal 2, inside: (.*)$`)
-	hostHint   = regexp.MustCompile(`(?m)^  type in terminal 2, at host#: (.*) bash$`)
+	hostHint   = regexp.MustCompile(`(?m)^  type in terminal 2, at host#: (.*) bash --norc$`)
 	moreHint   = regexp.MustCompile(`(?m)^  more: workshop (.*)$`)
 )
 
@@ -225,9 +225,9 @@ goal of chapter 2, MNT: not yet
   ✗ no mount in a peer group with one of the host's
   ✗ a /proc that is of its own PID namespace: it is the host's
   ✗ a mount, other than /proc, that is not on the host
-  hint: Its PID namespace is the host's. An option of step2-mnt makes a new
-    one: --help lists them.
-  type in terminal 2, at host#: step2-mnt -pm bash
+  hint: The process is in the host's PID namespace. An option of step2-mnt
+    makes a new one: step2-mnt --help lists the options.
+  type in terminal 2, at host#: step2-mnt -pm bash --norc
 `, steady(text))
 }
 
