@@ -25,8 +25,8 @@ const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 const anyAge = `Acquire::Check-Valid-Until "false"`
 
 // openArchive fetches the lists of a suite from the mirror that this machine uses. If
-// that fails, it uses the lists of an earlier run. The purpose of the packages names their
-// directory.
+// that fails, it uses the lists of an earlier run. The purpose of the packages names the
+// directory of the lists.
 func openArchive(ctx context.Context, suite, arch, purpose string) (*archive, error) {
 	site, err := mirror(ctx)
 	if err != nil {
