@@ -58,6 +58,21 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Each picture is shown by a page.
+func TestPicturesAreShown(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	for _, page := range pages(t) {
+		text = append(text, page...)
+	}
+	pictures, err := fs.Glob(FS, "picture/*.svg")
+	require.NoError(t, err)
+	require.NotEmpty(t, pictures)
+	for _, name := range pictures {
+		assert.Contains(t, string(text), name+")", "no page shows it")
+	}
+}
+
 // The pictures share one style, say to a screen reader what they show, and can be read
 // on a phone: a narrow picture with large letters.
 func TestPictures(t *testing.T) {

@@ -6,5 +6,5 @@ import "embed"
 // FS has the chapters, NAME.md, and beside them what they show; diff/STEP.diff is what a
 // step adds to its base.
 //
-//go:embed *.md *.svg picture/*.svg diff/*.diff
+//go:embed *.md picture/*.svg diff/*.diff
 var FS embed.FS

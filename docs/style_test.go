@@ -167,8 +167,6 @@ func TestPagesAreShort(t *testing.T) {
 	for name, page := range allPages(t) {
 		limit := 0
 		switch {
-		case name == "README.md":
-			limit = 600
 		case chapter.MatchString(name):
 			limit = 1400
 		}
