@@ -90,9 +90,8 @@ func (g guest) fetchKernel(ctx context.Context) (k kernel, err error) {
 		if err != nil {
 			return k, fmt.Errorf("%w: %w", errMissing, err)
 		}
-		if err := unpack(ctx, deb, dir, wanted...); err != nil {
-			return k, err
-		}
+		// Each package has some of these files, and tar fails for the others.
+		_ = unpack(ctx, deb, dir, wanted...)
 	}
 	if _, err := os.Stat(k.image); err != nil {
 		return k, fmt.Errorf("no vmlinuz in the packages of %s: %w", names[0], err)
@@ -105,7 +104,7 @@ func (g guest) fetchKernel(ctx context.Context) (k kernel, err error) {
 	return k, err
 }
 
-// unpack extracts files of a Debian package. A package without a match is no error.
+// unpack extracts files of a Debian package.
 func unpack(ctx context.Context, deb, dir string, tarArgs ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -119,7 +118,10 @@ func unpack(ctx context.Context, deb, dir string, tarArgs ...string) error {
 	if err := dpkg.Start(); err != nil {
 		return err
 	}
-	_ = tar.Run() // status 2 if no name matches
+	if err := tar.Run(); err != nil {
+		_ = dpkg.Wait()
+		return fmt.Errorf("unpack %s: tar: %w", deb, err)
+	}
 	return dpkg.Wait()
 }
 

@@ -9,25 +9,32 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"nsteps"
 )
 
 // checks are the columns of the table. Those that CI leaves out take long, or step 6 has
 // the same options.
-var checks = []check{
+var checks = slices.Concat([]check{
 	{"doctor", "internal/matrix", "TestChecks/doctor", true},
 	{"common", "step1-pid", "TestScripts/common", false}, // what holds for every step
-	{"step1-pid", "step1-pid", "TestScripts/own", false},
-	{"step2-mnt", "step2-mnt", "TestScripts/own", true},
-	{"step3-uts", "step3-uts", "TestScripts/own", false},
-	{"step4-net", "step4-net", "TestScripts/own", false},
-	{"step5-ipc", "step5-ipc", "TestScripts/own", true},
-	{"step6-chroot", "step6-chroot", "TestScripts/own", true},
+}, stepChecks(), []check{
 	{"jail", "internal/matrix", "TestChecks/jail", true},
 	{"signals", "internal/steptest", "TestSignalToParent|TestKilledParent|TestCtrlC", false},
 	{"verify", "workshop", "TestVerifyHints", false},
+})
+
+// stepChecks returns a check for each step.
+func stepChecks() (all []check) {
+	for _, step := range nsteps.Steps {
+		inCI := slices.Contains([]string{"mnt", "ipc", "chroot"}, step.Short)
+		all = append(all, check{step.Name, step.Dir, "TestScripts/own", inCI})
+	}
+	return all
 }
 
 // limit is how long a guest may run. An emulated processor is ten to twenty times slower.
@@ -71,7 +78,10 @@ func runOne(ctx context.Context, kernel, arch string, checks []check) error {
 // runTests runs whole test packages in one guest, given by their directories.
 func runTests(ctx context.Context, kernel, arch string, dirs []string) error {
 	if len(dirs) == 0 {
-		dirs = testDirs
+		for _, step := range nsteps.Steps {
+			dirs = append(dirs, step.Dir)
+		}
+		dirs = append(dirs, testDirs...)
 	}
 	var whole []check
 	for _, dir := range dirs {
@@ -81,10 +91,9 @@ func runTests(ctx context.Context, kernel, arch string, dirs []string) error {
 	return runOne(ctx, kernel, arch, whole)
 }
 
-// testDirs are the packages that `make matrix-tests` runs.
+// testDirs are the packages that `make matrix-tests` runs after those of the steps.
 var testDirs = []string{
-	"common", "step1-pid", "step2-mnt", "step3-uts", "step4-net", "step5-ipc",
-	"step6-chroot", "binlibdepcp", "binlibdepcp/ldso", "binlibdepcp/jail", "workshop",
+	"common", "binlibdepcp", "binlibdepcp/ldso", "binlibdepcp/jail", "workshop",
 	"workshop/cleanup", "workshop/doctor", "workshop/ns", "workshop/procs",
 	"workshop/verify",
 }

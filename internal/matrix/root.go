@@ -180,7 +180,7 @@ func (p *payload) fill(ctx context.Context) error {
 
 // furnish writes the files that programs read.
 func (p *payload) furnish() error {
-	for name, text := range map[string]string{
+	return p.write(map[string]string{
 		"init": initScript,
 		"etc/passwd": "root:x:0:0::/root:/bin/bash\n" +
 			"tester:x:1000:1000::/home/tester:/bin/bash\n" +
@@ -192,7 +192,12 @@ func (p *payload) furnish() error {
 		"mnt/.keep":         "",
 		"home/tester/.keep": "",
 		"usr/local/bin/go":  noGo,
-	} {
+	})
+}
+
+// write writes files, given by their names in the guest, with their directories.
+func (p *payload) write(files map[string]string) error {
+	for name, text := range files {
 		file := filepath.Join(p.dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err

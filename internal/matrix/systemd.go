@@ -82,20 +82,14 @@ func runSystemd(ctx context.Context) error {
 // furnishSystemd adds the unit, a user, and an init that moves to a tmpfs first.
 func (p *payload) furnishSystemd(ctx context.Context) error {
 	moved, _, _ := strings.Cut(initScript, "# The machine")
-	for name, text := range map[string]string{
+	if err := p.write(map[string]string{
 		"init":                              moved + "exec /sbin/init\n",
 		"etc/systemd/system/checks.service": unit,
 		// The console is for the checks.
 		"etc/systemd/system.conf.d/quiet.conf": "[Manager]\nShowStatus=no\n",
 		"usr/local/bin/go":                     noGo,
-	} {
-		file := filepath.Join(p.dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	file, err := os.OpenFile(p.dir+"/checks", os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
