@@ -138,15 +138,14 @@ func names(commands []*cli.Command) string {
 	return strings.Join(names, ", ")
 }
 
-// report prints the errors of a command, and returns the exit status. A cli.ExitCoder has
-// its own.
+// report prints the errors of a command, and returns the exit status.
 func report(err error, command *cli.Command) int {
 	name := ""
 	if command != nil {
 		name = command.Name
 	}
 	var usage *cmdline.UsageError
-	var exit cli.ExitCoder
+	var status cmdline.Status
 	switch {
 	case err == nil:
 		return 0
@@ -154,11 +153,8 @@ func report(err error, command *cli.Command) int {
 		help := advice.Me().Call("workshop", strings.TrimPrefix(name+" --help", " "))
 		cmdline.Report(os.Stderr, "workshop", err, "see: "+help)
 		return cmdline.StatusFailed
-	case errors.As(err, &exit): // a finding, which the command has told
-		if err.Error() != "" {
-			cmdline.Report(os.Stderr, "workshop", err, "")
-		}
-		return exit.ExitCode()
+	case errors.As(err, &status):
+		return int(status)
 	}
 	denied := false
 	for _, err := range cmdline.Flatten(err) {

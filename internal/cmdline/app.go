@@ -72,7 +72,7 @@ func configure(command *cli.Command, onUsageError cli.OnUsageErrorFunc) {
 func Run(app *cli.App, args []string) error {
 	err := app.Run(args)
 	failed := Stdout.Err()
-	var finding cli.ExitCoder
+	var finding Status
 	switch {
 	case failed == nil || errors.Is(err, failed):
 		return err

@@ -83,7 +83,7 @@ func TestRun(t *testing.T) {
 	}{
 		{nil, unwritten},
 		{other, "another error\n" + unwritten},
-		{cli.Exit("", 3), unwritten},
+		{Status(3), unwritten},
 	} {
 		Stdout = &Output{w: full}
 		app := &cli.App{Name: "app", Action: func(c *cli.Context) error {

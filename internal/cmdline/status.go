@@ -18,7 +18,8 @@ const (
 	NotFound      = 127 // the command isn't there
 )
 
-// A Status is the exit status of a child that has ended. There is nothing to report.
+// A Status is the exit status of a child that has ended, or of a command that has printed
+// its finding. There is nothing to report.
 type Status int
 
 func (s Status) Error() string { return "exit status " + strconv.Itoa(int(s)) }

@@ -67,7 +67,7 @@ func run(c *cli.Context) error {
 	case len(t.failed) > 0:
 		return errors.Join(t.failed...)
 	case t.remains:
-		return cli.Exit("", 1)
+		return cmdline.Status(1)
 	}
 	return nil
 }

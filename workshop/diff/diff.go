@@ -50,7 +50,7 @@ func Command() *cli.Command {
 func run(c *cli.Context) error {
 	switch {
 	case c.NArg() == 0:
-		return &cmdline.UsageError{Err: errors.New("name a step: 2 to 6")}
+		return &cmdline.UsageError{Err: errors.New("name a step, for example 4")}
 	case c.NArg() > 1:
 		err := fmt.Errorf("one step, not %q too", c.Args().Get(1))
 		return &cmdline.UsageError{Err: err}

@@ -16,8 +16,8 @@ import (
 // subcommand is the name of the command, which its children are called by too.
 const subcommand = "doctor"
 
-// Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
-// a step can't run, and a cmdline.UsageError if the command line makes no sense.
+// Command returns the command. Its error is a cmdline.Status of 1 if a step can't run,
+// and a cmdline.UsageError if the command line makes no sense.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      subcommand,
@@ -64,7 +64,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	if !report.Can {
-		return cli.Exit("", 1)
+		return cmdline.Status(1)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func runDemo(c *cli.Context) error {
 		return p.demo(ctx, chosen, bin)
 	})
 	if errors.Is(err, errQuit) {
-		return cli.Exit("", 1) // not all of it ran
+		return cmdline.Status(1) // not all of it ran
 	}
 	return err
 }

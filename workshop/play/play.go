@@ -137,7 +137,7 @@ func (p *player) run(ctx context.Context, keys bool,
 	switch {
 	case errors.As(err, &by):
 		p.print("\n")
-		return cli.Exit("", 128+int(by.signal))
+		return cmdline.Status(128 + int(by.signal))
 	case errors.Is(err, errQuit):
 		p.print("\n") // the shell's prompt begins a line
 	}

@@ -221,8 +221,8 @@ func TestStepFails(t *testing.T) {
 		}},
 		{"no message queues", "ulimit -q 0", "5", []string{
 			"step5-ipc: mq_open /ipc_namespace: too many open files\n", "RLIMIT_MSGQUEUE",
-			"'step5-ipc -pmnu box -i no bash --norc': the program that the page goes " +
-				"on with has ended: it ended with status 125\n",
+			"'step5-ipc -pmnu box -i no bash --norc': the program that has " +
+				"to read the next line has ended: it ended with status 125\n",
 		}},
 		{
 			"no programs in the directory",

@@ -320,7 +320,7 @@ func (s *Session) judge(t *terminal, step *page.Step, i int, out string) error {
 	switch {
 	case t.open && s.prompts.ready(out):
 		t.open = false
-		return fmt.Errorf("the program that the page goes on with has ended: %w",
+		return fmt.Errorf("the program that has to read the next line has ended: %w",
 			&Ended{s.status})
 	case t.open:
 		t.asked = strings.TrimSpace(out) != "" && t.atShell()

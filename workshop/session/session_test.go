@@ -215,7 +215,7 @@ func TestNotTyped(t *testing.T) {
 			"no program to answer",
 			"'''sh 2\nprintf 'name? '\n'''\n'''text output\n" +
 				"name?\n'''\n\n'''text input 2\ntouch typed\n'''\n",
-			"page.md:5: printf 'name? '\nthe program that the page goes on with has " +
+			"page.md:5: printf 'name? '\nthe program that has to read the next line has " +
 				"ended: it ended with status 0; it has printed:\nname? ",
 		},
 		{

@@ -86,13 +86,13 @@ func run(c *cli.Context) error {
 // explained adds the fix to what keeps tmux from running. again is this command.
 func explained(err error, tmux, again string) error {
 	var failed *exec.ExitError
-	var coder cli.ExitCoder
+	var status cmdline.Status
 	switch {
 	case errors.As(err, &failed):
 		// It has printed why: an unknown terminal, or a path too long for a socket.
 		fix := "TERM=xterm TMPDIR=/tmp " + advice.Me().Call("workshop", again)
-		return &advice.Error{Err: errors.New(tmux + ": " + err.Error()), Advice: fix}
-	case err == nil, errors.As(err, &coder):
+		return &advice.Error{Err: fmt.Errorf("%s: %w", tmux, err), Advice: fix}
+	case err == nil, errors.As(err, &status):
 		return err
 	}
 	return &advice.Error{Err: err, Advice: play.Doctor()}
@@ -200,7 +200,7 @@ func open(tmux, bin, greeting string, columns int) (err error) {
 	case sig := <-signals:
 		cancel()
 		<-ended
-		return cli.Exit("", 128+int(sig.(syscall.Signal)))
+		return cmdline.Status(128 + int(sig.(syscall.Signal)))
 	}
 }
 

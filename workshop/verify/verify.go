@@ -29,8 +29,7 @@ the process, and calls these the host's.
 
 Exit status 0 if the goal is met, 1 if not, or if the process can't be checked.`
 
-// Command returns the command. Its error is a cli.ExitCoder with status 1 and no text if
-// the goal isn't met.
+// Command returns the command. Its error is a cmdline.Status of 1 if the goal isn't met.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "verify",
@@ -78,7 +77,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	if v.Result != met {
-		return cli.Exit("", 1)
+		return cmdline.Status(1)
 	}
 	return nil
 }
@@ -87,7 +86,7 @@ func run(c *cli.Context) error {
 func parse(args []string) (g *goal, pid int, err error) {
 	switch len(args) {
 	case 0:
-		return nil, 0, errors.New("name a step: 1 to 6")
+		return nil, 0, errors.New("name a step, for example 4")
 	case 1, 2:
 	default:
 		return nil, 0, fmt.Errorf("one step and one PID, not %q too", args[2])

@@ -22,14 +22,14 @@ func main() {
 	cmdline.Configure(app)
 	err := cmdline.Run(app, os.Args)
 	var usage *cmdline.UsageError
-	var exit cli.ExitCoder
+	var status cmdline.Status
 	switch {
 	case err == nil:
 	case errors.As(err, &usage):
 		fmt.Fprintln(os.Stderr, "workshop:", err)
 		os.Exit(cmdline.StatusFailed)
-	case errors.As(err, &exit):
-		os.Exit(exit.ExitCode())
+	case errors.As(err, &status):
+		os.Exit(int(status))
 	default:
 		fmt.Fprintln(os.Stderr, "workshop:", err)
 		os.Exit(1)
