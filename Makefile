@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 GOFLAGS_BIN = -trimpath -buildvcs=false -tags urfave_cli_no_docs -ldflags '-s -w -buildid='
 BIN ?= bin
-STEPS = $(sort $(wildcard step[0-9]*-*))
+STEPS = $(sort $(wildcard step[0-9]*-*)) $(patsubst %/main.go,%,$(wildcard beyond/*/main.go))
 PROGRAMS = $(STEPS) binlibdepcp workshop
 
 # The linter has a module file of its own, so that the programs don't require its modules.
@@ -82,15 +82,11 @@ bench: build ## launch time against unshare, bwrap, crun and runc, as ratios
 cover: ## statement coverage of common, the built programs included
 	./internal/cover.sh
 
-diff: ## what a step adds to the one before: make diff STEP=4
-	@case "$(STEP)" in [2-6]) ;; *) echo "make diff: which step? make diff STEP=4, or 2 to 6" >&2; exit 2;; esac
-	@git --no-pager diff --no-index step$$(($(STEP) - 1))-*/main.go step$(STEP)-*/main.go || true
+diff: build ## what a step adds to its base: make diff STEP=4
+	@$(BIN)/workshop diff $(STEP)
 
-diffs: ## write the diffs between neighbours to docs/diff, where the README links to them
-	@mkdir -p docs/diff
-	@set -- $(STEPS); while [ $$# -gt 1 ]; do \
-		diff -u --label $$1/main.go --label $$2/main.go $$1/main.go $$2/main.go >docs/diff/$$2.diff; \
-		shift; done; true
+diffs: ## write the diffs between each step and its base to docs/diff
+	go run ./docs/diffs
 
 docs: ## write the code that the chapters show into them, from the sources
 	go run ./docs/include docs/*.md

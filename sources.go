@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed step*/main.go
+//go:embed step*/main.go beyond/*/main.go
 var sources embed.FS
 
 // Sources has the file main.go of each step, for example step1-pid/main.go.

@@ -26,6 +26,7 @@ var Steps = []Step{
 	{4, "net", "step4-net", "step4-net", "step3-uts", "4-net"},
 	{5, "ipc", "step5-ipc", "step5-ipc", "step4-net", "5-ipc"},
 	{6, "chroot", "step6-chroot", "step6-chroot", "step5-ipc", "6-chroot"},
+	{7, "user", "step7-user", "beyond/step7-user", "step4-net", "7-user"},
 }
 
 // Find returns a step by its number, short name or name: "4", "net" or "step4-net". Its

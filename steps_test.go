@@ -50,12 +50,12 @@ func TestFind(t *testing.T) {
 		assert.Equal(t, want, s.Name, word)
 	}
 	for _, word := range []string{
-		"", "0", "7", "04", "step4", "step4-", "4-net", "net/", "PID", "1 ", "-",
+		"", "0", "77", "04", "step4", "step4-", "4-net", "net/", "PID", "1 ", "-",
 		"step1-pid/",
 	} {
 		_, err := Find(word)
 		assert.ErrorContains(t, err,
-			"there are 1 (pid), 2 (mnt), 3 (uts), 4 (net), 5 (ipc), 6 (chroot)", word)
+			"there are 1 (pid), 2 (mnt), 3 (uts), 4 (net), 5 (ipc), 6 (chroot), 7 (user)", word)
 	}
 }
 
@@ -64,7 +64,7 @@ func TestIs(t *testing.T) {
 	defer func() { Steps = Steps[:len(Steps)-1] }()
 	for comm, want := range map[string]bool{
 		"step1-pid": true, "step6-chroot": true, "step17-seventee": true, "": false,
-		"mystep1-pid": false, "step1-pid2": false, "step1": false, "step7-user": false,
+		"mystep1-pid": false, "step1-pid2": false, "step1": false, "step7-user": true,
 	} {
 		assert.Equal(t, want, Is(comm), comm)
 	}

@@ -39,6 +39,9 @@ func TestTroubleshooting(t *testing.T) {
 		for _, file := range []string{"container", "exec", "hints"} {
 			has(t, phrases(t, "../internal/cause/"+file+".go", isCause))
 		}
+		for _, file := range sources(t, "../beyond/internal/*/hints.go") {
+			has(t, phrases(t, file, isCause))
+		}
 		has(t, phrases(t, "../binlibdepcp/main.go",
 			func(n ast.Node) bool { return isFunc(n, "hint") }))
 		has(t, phrases(t, "../workshop/doctor/explain.go", isText))
@@ -47,7 +50,7 @@ func TestTroubleshooting(t *testing.T) {
 		var all []phrase
 		for _, dir := range []string{
 			"common", "internal/job",
-			"internal/linux", "step*",
+			"internal/linux", "step*", "beyond/*", "beyond/internal/*",
 		} {
 			all = append(all, operations(t, "../"+dir+"/*.go")...)
 		}
@@ -69,7 +72,7 @@ func TestTroubleshooting(t *testing.T) {
 			}
 		}
 		all(isError, "common/*.go", "internal/cmdline/*.go", "step*/main.go",
-			"binlibdepcp/*.go")
+			"beyond/*/main.go", "beyond/internal/*/*.go", "binlibdepcp/*.go")
 		// Below them are errors of single bytes in a damaged file, which have one entry.
 		all(isErrorVariable, "binlibdepcp/ldso/*.go", "binlibdepcp/jail/*.go")
 	})
@@ -264,6 +267,7 @@ func TestHeadings(t *testing.T) {
 	}
 	for _, dir := range []string{
 		"common", "internal/*", "step*", "binlibdepcp", "binlibdepcp/*", "workshop/*",
+		"beyond/*", "beyond/internal/*",
 	} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		require.NoError(t, err)
@@ -277,7 +281,9 @@ func TestHeadings(t *testing.T) {
 		}
 	}
 	ops := []string{"mkdir", "open", "copy", "write", "mknod", "kill child"}
-	for _, dir := range []string{"common", "internal/job", "internal/linux", "step*"} {
+	for _, dir := range []string{
+		"common", "internal/job", "internal/linux", "step*", "beyond/internal/*",
+	} {
 		for _, op := range operations(t, "../"+dir+"/*.go") {
 			ops = append(ops, op.text)
 		}

@@ -38,4 +38,5 @@ done <<-LIST
 	5-ipc step5-ipc TestExercise
 	6-tmp step6-chroot TestExerciseTmp
 	6-escape step6-chroot TestExerciseEscape
+	7-user beyond/step7-user TestExercise
 LIST

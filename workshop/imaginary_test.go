@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"nsteps"
 	"nsteps/internal/steptest"
 )
 
@@ -38,17 +36,15 @@ func overlay(t *testing.T) string {
 	}
 	const last = `"step5-ipc", "6-chroot"},`
 	put("steps.go", edit("steps.go", last, last+`
-	{7, "user", "step7-user", "beyond/step7-user", "step4-net", "7-user"},`))
-	put("sources.go", edit("sources.go", "step*/main.go\n",
-		"step*/main.go beyond/*/main.go\n"))
-	put("beyond/step7-user/main.go", edit("step4-net/main.go", "step4-net",
-		"step7-user")+"\n// imaginary\n")
-	const source = "beyond/step7-user/main.go"
+	{99, "moon", "step99-moon", "beyond/step99-moon", "step4-net", "99-moon"},`))
+	put("beyond/step99-moon/main.go", edit("step4-net/main.go", "step4-net",
+		"step99-moon")+"\n// imaginary\n")
+	const source = "beyond/step99-moon/main.go"
 	text, _ := exec.Command("diff", "-u", "--label", "step4-net/main.go",
 		"--label", source,
 		// status 1: they differ
 		"../step4-net/main.go", replace[filepath.Join(module, source)]).Output()
-	put("docs/diff/step7-user.diff", string(text))
+	put("docs/diff/step99-moon.diff", string(text))
 	text, err = json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
 	file := filepath.Join(dir, "overlay.json")
@@ -60,37 +56,35 @@ func overlay(t *testing.T) string {
 // through the list takes it in.
 func TestImaginaryStep(t *testing.T) {
 	steptest.NeedsHost(t)
-	_, err := fs.Stat(nsteps.Sources, "beyond")
-	require.ErrorIs(t, err, fs.ErrNotExist, "take a number that is free")
 	overlay, bin := overlay(t), t.TempDir()
 	build := exec.Command("go", "build", "-overlay", overlay, "-tags",
 		"urfave_cli_no_docs", "-o", bin, "./workshop",
-		"./beyond/step7-user")
+		"./beyond/step99-moon")
 	build.Dir = ".."
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 
-	stdout, _, _ := workshop(t, "/", "diff", "user")
+	stdout, _, _ := workshop(t, "/", "diff", "moon")
 	assert.True(t, strings.HasPrefix(stdout,
-		"--- step4-net/main.go\n+++ beyond/step7-user/main.go\n"), stdout)
+		"--- step4-net/main.go\n+++ beyond/step99-moon/main.go\n"), stdout)
 	assert.Contains(t, stdout, "\n+// imaginary\n")
 	stdout, _, _ = workshop(t, "/", "doctor")
-	assert.Regexp(t, `(?m)^step7-user +can$`, stdout)
-	r := enter(t, "/", "step7-user", "-pu", "box")
+	assert.Regexp(t, `(?m)^step99-moon +can$`, stdout)
+	r := enter(t, "/", "step99-moon", "-pu", "box")
 	stdout, _, _ = workshop(t, "/", "verify", "3")
-	assert.Regexp(t, `^process \d+, sh, started by step7-user `, stdout)
-	_, stderr, status := workshop(t, "/", "verify", "7")
+	assert.Regexp(t, `^process \d+, sh, started by step99-moon `, stdout)
+	_, stderr, status := workshop(t, "/", "verify", "99")
 	assert.Equal(t, 125, status)
-	assert.Contains(t, stderr, "workshop: no exercise for step7-user\n",
+	assert.Contains(t, stderr, "workshop: no exercise for step99-moon\n",
 		"it needs a goal")
 	stdout, _, _ = workshop(t, "/", "ns", "--json")
 	assert.Contains(t, stdout, `"inside":1,"command":"sh"`)
 	stdout, _, _ = workshop(t, "/", "cleanup")
-	assert.NotContains(t, stdout, "step7-user")
+	assert.NotContains(t, stdout, "step99-moon")
 	r.stop()
 
-	r = enter(t, "/", "step7-user")
+	r = enter(t, "/", "step99-moon")
 	r.types("sleep 1000 >/dev/null </dev/null 2>&1 & echo $! >" +
 		filepath.Join(bin, "pid"))
 	r.stop()
@@ -98,7 +92,7 @@ func TestImaginaryStep(t *testing.T) {
 	require.NoError(t, err)
 	stdout, _, _ = workshop(t, "/", "cleanup")
 	assert.Regexp(t,
-		`left: process \d+, sleep: it has outlived its step7-user; to end it: kill \d+`,
+		`left: process \d+, sleep: it has outlived its step99-moon; to end it: kill \d+`,
 		stdout)
 	require.NoError(t, exec.Command("kill", strings.TrimSpace(string(pid))).Run())
 
@@ -110,6 +104,6 @@ func TestImaginaryStep(t *testing.T) {
 		"NSTEPS_TEST_REFUSED=it needs none")
 	out, err = neighbours.CombinedOutput()
 	assert.Error(t, err)
-	assert.Contains(t, string(out), "TestNeighbours/step7-user",
+	assert.Contains(t, string(out), "TestNeighbours/step99-moon",
 		"it has no limit yet: %s", out)
 }

@@ -140,7 +140,7 @@ func TestHandout(t *testing.T) {
 	require.NoError(t, err)
 	row := regexp.MustCompile("(?m)^\\| (\\d) \\| [^|]+ \\| `([^`]+)`[^|]* \\| (.*) \\|$")
 	rows := row.FindAllStringSubmatch(string(text), -1)
-	require.Len(t, rows, len(nsteps.Steps))
+	require.Len(t, rows, 6) // of the workshop
 	dir := withJail(t)
 	for i, look := range []struct{ row, typed, want string }{
 		{"`echo $$` prints 1", "echo $$", `^1\n$`},

@@ -47,11 +47,22 @@ var (
 // Bin returns the path of a built program.
 func Bin(program string) string { return filepath.Join(bin, program) }
 
+// Module returns the directory of go.mod, relative to the package that is tested.
+func Module() string {
+	dir := "."
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || len(dir) > 60 {
+			return dir
+		}
+		dir = filepath.Join("..", dir)
+	}
+}
+
 // LockChapters keeps other tests from executing chapters until the end of this one: the
 // chapters look for their processes on the host, by their names.
 func LockChapters(t *testing.T) {
 	t.Helper()
-	file, err := os.Open("../../docs/embed.go") // from whatever package two levels down
+	file, err := os.Open(filepath.Join(Module(), "docs/embed.go"))
 	if err == nil {
 		err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
 	}
@@ -310,7 +321,7 @@ func list(dir string) (names []string) {
 func Scripts(t *testing.T, step string) {
 	for name, dir := range map[string]string{
 		"own":    "testdata",
-		"common": "../internal/steptest/testdata",
+		"common": filepath.Join(Module(), "internal/steptest/testdata"),
 	} {
 		t.Run(name, func(t *testing.T) { ScriptsIn(t, dir, "STEP", step) })
 	}

@@ -23,14 +23,14 @@ import (
 // wide is how many columns a terminal needs for both sides, side by side.
 const wide = 150
 
-const description = `A step is a number from 2, or a name such as net or step4-net.
+const description = `A step is a number from 2 on, or a name such as net or step4-net.
 A terminal of 150 columns or more shows old and new side by side.`
 
 // Command returns the command.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:        "diff",
-		Usage:       "show the lines that a step adds to the step before",
+		Usage:       "show the lines that a step adds to its base",
 		UsageText:   "[options] step",
 		Description: description,
 		Flags: []cli.Flag{

@@ -23,7 +23,7 @@ func TestFind(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, want, step.Name, word)
 	}
-	for _, word := range []string{"", "1", "pid", "7", "step4"} {
+	for _, word := range []string{"", "1", "pid", "77", "step4"} {
 		_, err := find(word)
 		assert.Error(t, err, word)
 	}

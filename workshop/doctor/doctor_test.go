@@ -39,6 +39,7 @@ var uses = map[string][]string{
 		"-i yes ipcmk -V", "-i yes ipcrm -V",
 	},
 	"step6-chroot": {"-pmnu box -i yes -c $JAIL sh -c true"},
+	"step7-user":   {"-pmnu box -U root sh -c true", "-U nobody sh -c true"},
 	"binlibdepcp":  {"-q /bin/sh $OUT"},
 }
 

@@ -53,12 +53,20 @@ var probes = []probe{
 		chroot,
 		"step6-chroot -pmc / true",
 	},
+	{"userns", unix.CLONE_NEWUSER, []string{"child"}, isRoot, "step7-user -U root true"},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
 var user = probe{"user", unix.CLONE_NEWUSER, []string{"child"}, nothing, "step1-pid true"}
 
 func nothing() error { return nil }
+
+func isRoot() error {
+	if uid := os.Geteuid(); uid != 0 {
+		return fmt.Errorf("the user in a new USER namespace is %d, not 0", uid)
+	}
+	return nil
+}
 
 func isPID1() error {
 	if pid := os.Getpid(); pid != 1 {

@@ -100,7 +100,9 @@ func examine() examination {
 	limit := min(max(shortest, slower*time.Since(start)), longest)
 	e.direct = tryAll(limit)
 	e.direct[probes[0].name] = first[probes[0].name]
-	refused := func(p probe) bool { return e.direct[p.name].is("clone", unix.EPERM) }
+	refused := func(p probe) bool {
+		return p.flags != user.flags && e.direct[p.name].is("clone", unix.EPERM)
+	}
 	if slices.ContainsFunc(probes, refused) {
 		e.prefix = tryPrefix(limit)
 		e.user = user.run(limit * time.Duration(len(probes)+1))

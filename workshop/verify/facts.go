@@ -33,8 +33,9 @@ type facts struct {
 	Mounts     *comparison          `json:"mounts"` // in its own MNT namespace
 	Hostname   string               `json:"hostname"`
 	HostName   string               `json:"host_hostname"`
-	Links      []link               `json:"links"`   // in its own NET namespace
-	Queues     *queues              `json:"queues"`  // in its own IPC namespace
+	Links      []link               `json:"links"`  // in its own NET namespace
+	Queues     *queues              `json:"queues"` // in its own IPC namespace
+	Identity   *identity            `json:"identity"`
 	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
 	userns     bool                 // its user namespace isn't this program's
 }
@@ -116,6 +117,7 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	if f.own("pid") {
 		f.note("others", f.population(all, self))
 	}
+	f.note("identity", f.identity())
 	f.note("root", f.root(host.PID))
 	f.note("proc", f.proc(host.PID))
 	if f.own("mnt") {

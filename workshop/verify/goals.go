@@ -145,6 +145,34 @@ var goals = []goal{
 		},
 		properProc(jailed),
 	}},
+	{"step7-user", "USER", []check{
+		own("user", command{"step7-user", "-U root bash"}),
+		{
+			text: "user 0 in there", fact: "identity",
+			holds: func(f *facts) bool {
+				return f.own("user") && f.Identity != nil && f.Identity.Inside == 0
+			},
+			why: func(f *facts) string {
+				if f.Identity == nil {
+					return ""
+				}
+				return fmt.Sprintf("it is user %d", f.Identity.Inside)
+			},
+			hint: "A USER namespace without a map has no user 0. One of the words that " +
+				"the option takes maps your own user to 0.",
+			then: command{"step7-user", "-U root bash"},
+		},
+		{
+			text: "another namespace, which that USER namespace owns", fact: "identity",
+			holds: func(f *facts) bool {
+				return f.own("user") && f.Identity != nil && len(f.Identity.Owned) > 0
+			},
+			hint: "Its other namespaces are the host's, so its root has no power over " +
+				"them. clone(2) makes the USER namespace first, and a namespace that it " +
+				"makes with it belongs to it.",
+			then: command{"step7-user", "-nU root bash"},
+		},
+	}},
 }
 
 var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash --norc"}

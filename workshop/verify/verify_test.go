@@ -36,7 +36,7 @@ func TestGoals(t *testing.T) {
 			assert.NotContains(t, c.hint, c.then.args, "a hint doesn't name the command")
 		}
 	}
-	_, err := find("7")
+	_, err := find("77")
 	assert.ErrorContains(t, err, "there are 1 (pid), 2 (mnt)")
 }
 

@@ -1,0 +1,64 @@
+//go:build linux
+
+package idmap
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+	"nsteps/internal/cause"
+	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
+)
+
+// Hints are the failures of a program with the option --user.
+var Hints = []common.Hint{
+	{Operations: "clone", Errno: unix.EPERM, When: inChroot, Cause: cause.Cause{
+		ID: "chroot-user", Command: "exit",
+		Text: "no process in a chroot may make a user namespace (see clone(2)); leave it",
+	}},
+	{Operations: "clone", Errno: unix.EPERM, When: unmapped, Cause: cause.Cause{
+		ID: "unmapped", Command: "exit",
+		Text: "your own ID isn't mapped in this user namespace, so you can't make " +
+			"another (see user_namespaces(7)); leave it",
+	}},
+	{Operations: "clone", Errno: unix.EPERM, When: couldBeRoot, Make: asRoot},
+	{Operations: "run", Errno: unix.ENOENT, Cause: cause.Cause{
+		ID: "newuidmap", Command: "SUDOapt-get install uidmap",
+		Text: "a range of IDs needs newuidmap(1) and newgidmap(1), in shadow-utils on " +
+			"Fedora",
+	}},
+	{Operations: "find your user in", Errno: unix.ENOENT, Cause: cause.Cause{
+		ID: "subuid", Text: "no range of IDs is yours (see subuid(5)); add it",
+		Command: "SUDOusermod --add-subuids 100000-165535 --add-subgids 100000-165535 " +
+			"\"$(id -un)\"",
+	}},
+}
+
+func wantsUser(object string) bool { return strings.Contains(object, "CLONE_NEWUSER") }
+
+func inChroot(f *cause.Facts, object string) bool {
+	return wantsUser(object) && f.InChroot
+}
+
+// unmapped: 65534 is the ID of a process whose own isn't mapped (user_namespaces(7)).
+func unmapped(f *cause.Facts, object string) bool {
+	return wantsUser(object) && f.UID == 65534 && !linux.InInitialUser()
+}
+
+// couldBeRoot: a USER namespace would give a plain user the capabilities.
+func couldBeRoot(f *cause.Facts, object string) bool {
+	return !wantsUser(object) && f.UID != 0 && !f.SysAdmin && !f.Bounded && !f.NoClone &&
+		!f.AppArmor && !f.InChroot && !f.Seccomp
+}
+
+func asRoot(f *cause.Facts, _ string) cause.Cause {
+	return cause.Cause{
+		ID: "user", Text: "be root in a USER namespace",
+		Command: cmdline.QuoteAll(slices.Insert(slices.Clone(f.Args), 1, "-U", "root")),
+		Or:      "or be root: sudo " + cmdline.QuoteAll(f.Args),
+	}
+}

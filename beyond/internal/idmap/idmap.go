@@ -1,0 +1,106 @@
+//go:build linux
+
+// Package idmap is what step7-user needs of ID maps beside its lesson: the capabilities
+// of a child whose map isn't written yet, and maps of more than one ID.
+package idmap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/moby/sys/user"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+	"nsteps/internal/cmdline"
+)
+
+// Who checks the value of the option --user.
+func Who(_ *cli.Context, value string) error {
+	if value != "nobody" && value != "root" && value != "range" {
+		return cmdline.Usagef("--user takes nobody, root or range, not %q", value)
+	}
+	return nil
+}
+
+// KeepCapabilities lets the child in a new USER namespace keep its capabilities when it
+// executes this program. execve(2) takes them from a process that isn't root, and no
+// process is root before the map is written. Ambient capabilities survive
+// (capabilities(7)).
+func KeepCapabilities(sys *syscall.SysProcAttr) {
+	if sys.Cloneflags&unix.CLONE_NEWUSER == 0 {
+		return
+	}
+	for n := uintptr(0); ; n++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0); err == unix.EINVAL {
+			return // the kernel knows no capability of that number
+		}
+		sys.AmbientCaps = append(sys.AmbientCaps, n)
+	}
+}
+
+// DropCapabilities takes back the ambient capabilities before the command is executed.
+// The command keeps capabilities only if it is root. A capability that is no longer
+// inheritable is no longer ambient (capabilities(7)).
+func DropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData // capabilities 0 to 31, and those above
+	err := unix.Capget(&header, &sets[0])
+	if err == nil {
+		sets[0].Inheritable, sets[1].Inheritable = 0, 0
+		err = unix.Capset(&header, &sets[0])
+	}
+	if err != nil {
+		return common.Failed("capset", "inheritable", err)
+	}
+	return nil
+}
+
+// WriteRange maps the IDs from 1 on to the range that subuid(5) and subgid(5) give the
+// user, beside the IDs that uid and gid map. These two have the form of a line of
+// uid_map.
+func WriteRange(c *cli.Context, process *common.Child, uid, gid string) error {
+	for _, m := range []struct {
+		program, own, file string
+		find               func() ([]user.SubID, error)
+	}{
+		{"newuidmap", uid, "/etc/subuid", user.CurrentUserSubUIDs},
+		{"newgidmap", gid, "/etc/subgid", user.CurrentUserSubGIDs},
+	} {
+		ranges, err := m.find()
+		if err != nil && !errors.Is(err, os.ErrNotExist) &&
+			!errors.Is(err, user.ErrNoPasswdEntries) {
+			return common.Failed("read", m.file, err)
+		}
+		if len(ranges) == 0 {
+			return common.Failed("find your user in", m.file, unix.ENOENT)
+		}
+		first, count := ranges[0].SubID, ranges[0].Count
+		args := append([]string{path.Base(process.Proc(""))}, strings.Fields(m.own)...)
+		args = append(args, "1", strconv.FormatInt(first, 10), strconv.FormatInt(count, 10))
+		if err := run(c, m.program, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs a privileged program, which prints the reason if it fails.
+func run(c *cli.Context, program string, args []string) error {
+	cmd := exec.Command(program, args...)
+	cmd.Stderr = os.Stderr
+	common.Parentf(c, "%s", cmdline.QuoteAll(cmd.Args))
+	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
+		return common.Failed("run", program, unix.ENOENT)
+	} else if err != nil {
+		return fmt.Errorf("%s: %w", program, err)
+	}
+	return nil
+}
