@@ -14,6 +14,11 @@ DIR ?= jail
 TOOLS = sh bash cat chmod chown cp date df dirname echo env false find grep head hostname id ip \
 	ipcmk ipcrm ipcs kill less ln ls mkdir mount mv ps pwd readlink rm rmdir sed sleep sort stat \
 	stty tail tee touch true tty umount uname wc
+FIND_TOOLS = tools=; for tool in $(TOOLS); do for dir in /bin /usr/bin /sbin /usr/sbin; do \
+	if [ -x $$dir/$$tool ]; then tools="$$tools $$dir/$$tool"; break; fi; done; done
+
+# One program that is all of these tools, if the machine has it: Debian's busybox-static.
+BUSYBOX ?= $(firstword $(wildcard /bin/busybox /usr/bin/busybox))
 
 .DEFAULT_GOAL = help
 
@@ -33,10 +38,13 @@ demo: build ## show all six steps in 90 seconds, the host beside the container
 	@$(BIN)/workshop demo
 
 jail: build ## fill a jail with a shell and the usual small tools: make jail DIR=jail
-	@tools=; for tool in $(TOOLS); do for dir in /bin /usr/bin /sbin /usr/sbin; do \
-		if [ -x $$dir/$$tool ]; then tools="$$tools $$dir/$$tool"; break; fi; done; done; \
-	$(BIN)/binlibdepcp --with terminfo $$tools "$(DIR)"
+	@$(FIND_TOOLS); $(BIN)/binlibdepcp --with terminfo $$tools "$(DIR)"
 	@echo 'try, as root: $(BIN)/step6-chroot -pmc "$(DIR)" bash'
+
+rootfs: DIR = img
+rootfs: build ## make a root file system for the steps beyond 6: make rootfs DIR=img
+	@$(FIND_TOOLS); BUSYBOX="$(BUSYBOX)" internal/rootfs.sh $(BIN)/binlibdepcp "$(DIR)" $$tools
+	@echo 'try, as root: $(BIN)/step8-pivot -pmr "$(DIR)" sh'
 
 test: ## run all tests, as root or not
 	go test -count=1 -timeout 30m ./...
@@ -94,5 +102,5 @@ docs: ## write the code that the chapters show into them, from the sources
 clean: ## remove what the build and the demo make
 	rm -rf bin jail cover .cache
 
-.PHONY: help build fetch demo jail test race soak exercises matrix matrix-ci matrix-tests \
+.PHONY: help build fetch demo jail rootfs test race soak exercises matrix matrix-ci matrix-tests \
 	matrix-systemd userlands lint bench cover diff diffs docs clean

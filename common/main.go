@@ -3,12 +3,14 @@
 package common
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -47,7 +49,7 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	}}, app.Flags...)
 	cmdline.Configure(app)
 	app.Action = func(c *cli.Context) error {
-		jail = c.String("chroot")
+		jail = cmp.Or(c.String("chroot"), strings.TrimRight(c.String("root"), "/"))
 		if c.Bool("help") {
 			return cli.ShowAppHelp(c)
 		}

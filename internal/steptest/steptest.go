@@ -373,10 +373,23 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition says that [root] holds for the root of the initial user namespace.
+// condition says that [root] holds for the root of the initial user namespace, and
+// [kernel:5.11] for Linux 5.11 and newer.
 func condition(cond string) (bool, error) {
 	if cond == "root" {
 		return linux.InInitialUser(), nil
 	}
-	return false, fmt.Errorf("unknown condition %q", cond)
+	var major, minor int
+	if _, err := fmt.Sscanf(cond, "kernel:%d.%d", &major, &minor); err != nil {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	return Kernel(major, minor), nil
+}
+
+// Kernel reports whether this is Linux major.minor or newer.
+func Kernel(major, minor int) bool {
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	var x, y int
+	_, _ = fmt.Sscanf(string(release), "%d.%d", &x, &y)
+	return x > major || x == major && y >= minor
 }
