@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"nsteps/internal/steptest"
+)
+
+func TestMain(m *testing.M) {
+	steptest.Main(m, "beyond/step9-dev", "beyond/step7-user", "step4-net", "binlibdepcp",
+		"beyond/step9-dev/testdata/without")
+}
+
+func TestScripts(t *testing.T) { steptest.Scripts(t, "step9-dev") }
+
+// The terminal of the step is /dev/console, also in a root file system inside another.
+// New terminals are those of the new /dev/pts.
+func TestConsole(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	out, err := exec.Command("sh", "-c", `cd "$0" && mkdir img &&
+		binlibdepcp -q sh tty script chmod img && cp "$1" img/step9-dev &&
+		binlibdepcp -q tty img/img`, dir, steptest.Bin("step9-dev")).CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, test := range []struct{ command, want string }{
+		{"exec tty", "/dev/console\n"},
+		{"script -qec tty /dev/null", "/dev/pts/0\n"},
+		{"chmod 600 /dev/console 2>&1", "Read-only file system"},
+		{"exec /step9-dev -pmdr img tty", "/dev/console\n"},
+	} {
+		cmd := exec.Command("script", "-qec",
+			"step9-dev -pmdr img sh -c '"+test.command+"'", "/dev/null")
+		cmd.Dir = dir
+		out, _ := cmd.CombinedOutput()
+		assert.Contains(t, strings.ReplaceAll(string(out), "\r", ""), test.want, test.command)
+	}
+}
+
+// Whenever it is killed, nothing is left.
+func TestKilled(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	out, err := exec.Command(steptest.Bin("binlibdepcp"), "-q", "sleep",
+		dir+"/img").CombinedOutput()
+	require.NoError(t, err, string(out))
+	steptest.KillAtAnyTime(t, dir, "step9-dev", "-pmdr", "img", "sleep", "86400")
+	steptest.KillAtAnyTime(t, dir, "step7-user", "-U", "root", steptest.Bin("step9-dev"),
+		"-pmdr", "img", "sleep", "86400")
+}
