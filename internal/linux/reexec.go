@@ -19,15 +19,27 @@ type Reexec struct {
 	Enter   []int   // descriptors of namespaces, at most 8, the USER namespace first
 	Unshare uintptr // CLONE_NEW flags of new namespaces, after that
 	Stdout  int     // the descriptor that becomes its stdout
+	Root    bool    // its user and group are 0, if the USER namespace has a 0
+	Signals bool    // it gets the signals that this process gets
 }
 
-// Run starts this program with these arguments, and waits for its end. All signals are
-// blocked in it, except SIGKILL and SIGSTOP. It gets SIGKILL when this process ends. If
-// it doesn't come to execve(2), the operation says what failed: "clone", "setns",
-// "unshare" or "execve".
+// Run starts this program with these arguments, and waits for its end. It gets SIGKILL
+// when this process ends; without Signals it gets no other signal except SIGSTOP. If it
+// doesn't come to execve(2), the operation says what failed: "clone", "setns", "unshare"
+// or "execve".
 func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 	err error,
 ) {
+	pid, operation, err := r.Start(args...)
+	if err != nil {
+		return 0, operation, err
+	}
+	_, err = retry(func() (int, error) { return unix.Wait4(pid, &status, 0, nil) })
+	return status, "wait", err
+}
+
+// Start is like Run, but doesn't wait. The SIGKILL comes when the calling thread ends.
+func (r *Reexec) Start(args ...string) (pid int, operation string, err error) {
 	argv, err := syscall.SlicePtrFromStrings(append(os.Args[:1:1], args...))
 	if err != nil {
 		return 0, "execve", err
@@ -42,7 +54,7 @@ func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 	}
 	f := fork{
 		count: len(r.Enter), unshare: r.Unshare, stdout: uintptr(r.Stdout),
-		path: path, argv: &argv[0], envv: &envv[0],
+		root: r.Root, signals: r.Signals, path: path, argv: &argv[0], envv: &envv[0],
 	}
 	for i, fd := range r.Enter {
 		f.enter[i] = uintptr(fd)
@@ -53,19 +65,19 @@ func (r *Reexec) Run(args ...string) (status unix.WaitStatus, operation string,
 	}
 	defer unix.Close(pipe[0])
 	f.report = uintptr(pipe[1])
-	pid, err := f.start()
+	pid, err = f.start()
 	unix.Close(pipe[1])
 	if err != nil {
 		return 0, "clone", err
 	}
 	var failed failure
 	n, _ := retry(func() (int, error) { return unix.Read(pipe[0], failed[:]) })
-	_, err = retry(func() (int, error) { return unix.Wait4(pid, &status, 0, nil) })
 	runtime.KeepAlive(&f)
 	if n == len(failed) {
-		return status, stages[failed[0]], unix.Errno(failed[1])
+		_, _ = retry(func() (int, error) { return unix.Wait4(pid, nil, 0, nil) })
+		return 0, stages[failed[0]], unix.Errno(failed[1])
 	}
-	return status, "wait", err
+	return pid, "", nil
 }
 
 func retry(call func() (int, error)) (n int, err error) {
@@ -85,7 +97,10 @@ type fork struct {
 	count      int
 	unshare    uintptr
 	stdout     uintptr
-	report     uintptr // the pipe for a failure, which execve(2) closes
+	root       bool
+	signals    bool
+	mask       unix.Sigset_t // the caller's
+	report     uintptr       // the pipe for a failure, which execve(2) closes
 	path       *byte
 	argv, envv **byte
 }
@@ -109,15 +124,15 @@ var stages = [256]string{"setns", "unshare", "execve"}
 func (f *fork) start() (pid int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var all, mask unix.Sigset_t
+	var all unix.Sigset_t
 	for i := range all.Val {
 		all.Val[i] = ^all.Val[i]
 	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &mask); err != nil {
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &f.mask); err != nil {
 		return 0, err
 	}
 	child, errno := f.clone()
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &f.mask, nil); err != nil {
 		return 0, err
 	}
 	if errno != 0 {
@@ -148,11 +163,19 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 		failed[0] = stageUnshare
 		_, _, errno = unix.RawSyscall(unix.SYS_UNSHARE, f.unshare, 0, 0)
 	}
+	if f.root { // a USER namespace without a 0 refuses that
+		_, _, _ = unix.RawSyscall(unix.SYS_SETRESGID, 0, 0, 0)
+		_, _, _ = unix.RawSyscall(unix.SYS_SETRESUID, 0, 0, 0)
+	}
 	if errno == 0 {
 		failed[0] = stageExecve
 		_, _, _ = unix.RawSyscall(unix.SYS_DUP3, f.stdout, 1, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG,
 			uintptr(unix.SIGKILL), 0)
+		if f.signals {
+			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+				uintptr(unsafe.Pointer(&f.mask)), 0, 8, 0, 0)
+		}
 		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 			uintptr(unsafe.Pointer(f.argv)), uintptr(unsafe.Pointer(f.envv)))
 	}
