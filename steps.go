@@ -27,6 +27,11 @@ var Steps = []Step{
 	{5, "ipc", "step5-ipc", "step5-ipc", "step4-net", "5-ipc"},
 	{6, "chroot", "step6-chroot", "step6-chroot", "step5-ipc", "6-chroot"},
 	{7, "user", "step7-user", "beyond/step7-user", "step4-net", "7-user"},
+	{8, "pivot", "step8-pivot", "beyond/step8-pivot", "step2-mnt", "8-pivot"},
+	{9, "dev", "step9-dev", "beyond/step9-dev", "step8-pivot", "9-dev"},
+	{10, "overlay", "step10-overlay", "beyond/step10-overlay", "step8-pivot", "10-overlay"},
+	{11, "veth", "step11-veth", "beyond/step11-veth", "step4-net", "11-veth"},
+	{0, "join", "join", "beyond/join", "step1-pid", "join"},
 }
 
 // Find returns a step by its number, short name or name: "4", "net" or "step4-net". Its
