@@ -55,6 +55,9 @@ func (s Step) Label() string {
 	return strconv.Itoa(s.Number)
 }
 
+// Beyond reports whether a step isn't one of the six of the workshop.
+func (s Step) Beyond() bool { return s.Number == 0 || s.Number > 6 }
+
 // Source is the name of its main.go in Sources.
 func (s Step) Source() string { return s.Dir + "/main.go" }
 

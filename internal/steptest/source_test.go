@@ -175,7 +175,7 @@ func TestImports(t *testing.T) {
 	beyond := regexp.MustCompile(six.String() + `|^nsteps/beyond/internal/`)
 	for _, step := range nsteps.Steps {
 		allowed := six
-		if step.Number > 6 {
+		if step.Beyond() {
 			allowed = beyond
 		}
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`,

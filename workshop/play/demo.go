@@ -23,35 +23,33 @@ import (
 )
 
 const demoDescription = `It runs the commands that the chapters mark for it, and shows
-what the host sees beside what the container sees. In a terminal it pauses, so that you
-can read. Enter or the space bar goes on at once, q ends. Exit status 0: all of it ran.`
+what the host sees beside what the container sees. Without a chapter, it shows the six
+steps of the workshop. In a terminal it pauses, so that you can read. Enter or the space
+bar goes on at once, q ends. Exit status 0: all of it ran.`
 
-// Demo returns the command that shows all steps.
+// Demo returns the command that shows steps in short.
 func Demo() *cli.Command {
 	return &cli.Command{
 		Name:        "demo",
-		Usage:       "show all steps in 90 seconds, the host beside the container",
-		UsageText:   "[options]",
+		Usage:       "show all six steps in 90 seconds, the host beside the container",
+		UsageText:   "[options] [chapter]",
 		Description: demoDescription,
 		Action:      runDemo,
 	}
 }
 
 func runDemo(c *cli.Context) error {
-	if c.Args().Present() {
-		return &cmdline.UsageError{
-			Err: fmt.Errorf("demo takes no argument: %s", c.Args().First()),
-		}
-	}
 	all, err := read(docs.FS)
 	if err != nil {
 		return err
 	}
-	var chosen []*page.Chapter
-	for _, ch := range all {
-		if len(scenes(ch)) > 0 { // has a mark
-			chosen = append(chosen, ch)
-		}
+	chosen, err := forDemo(all, c.Args().Slice())
+	if err != nil {
+		return &cmdline.UsageError{Err: err}
+	}
+	again := "demo"
+	if c.Args().Present() {
+		again += " " + chosen[0].Name
 	}
 	bin, err := become.Programs()
 	if err != nil {
@@ -61,15 +59,33 @@ func runDemo(c *cli.Context) error {
 	keys := p.wait
 	p.wait, p.stroke = false, min(p.stroke, brisk)
 	if os.Getuid() != 0 {
-		return p.becomeRoot(chosen, "demo")
+		return p.becomeRoot(chosen, again)
 	}
 	err = p.run(c.Context, keys, func(ctx context.Context) error {
-		return p.demo(ctx, chosen, bin)
+		return p.demo(ctx, all, chosen, bin, again)
 	})
 	if errors.Is(err, errQuit) {
 		return cmdline.Status(1) // not all of it ran
 	}
 	return err
+}
+
+// forDemo returns the chapter named, or those of the workshop, as far as they have marks
+// for the demo.
+func forDemo(all []*page.Chapter, args []string) (chosen []*page.Chapter, err error) {
+	named, err := choose(all, args)
+	if err != nil {
+		return nil, err
+	}
+	for _, ch := range named {
+		if len(scenes(ch)) > 0 {
+			chosen = append(chosen, ch)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("chapter %s has no commands for the demo", named[0].Name)
+	}
+	return chosen, nil
 }
 
 // scenes returns the steps of a chapter that the demo shows: those that are marked, and
@@ -99,7 +115,7 @@ func scenes(ch *page.Chapter) (shown []*page.Step) {
 	return shown
 }
 
-// reading is how long the pauses of the demo are, together.
+// reading is how long the pauses of the demo of the workshop are, together.
 const reading = 60 * time.Second
 
 // weight is how long it takes to read a step, in characters.
@@ -108,21 +124,37 @@ func weight(s *page.Step) int {
 	return look + len(s.Demo) + len(strings.Join(s.Lines, " ")) + min(len(s.Output), 200)
 }
 
-// demo shows the scenes of chapters, and what to do next.
-func (p *player) demo(ctx context.Context, chapters []*page.Chapter, bin string) error {
+// perCharacter returns how long a character is shown.
+func perCharacter(all []*page.Chapter) (time.Duration, error) {
+	workshop, err := forDemo(all, nil)
 	total := 0
-	for _, ch := range chapters {
+	for _, ch := range workshop {
 		for _, step := range scenes(ch) {
 			total += weight(step)
 		}
 	}
+	return reading / time.Duration(max(total, 1)), err
+}
+
+// demo shows the scenes of some of all chapters, and what to do next. The command again
+// does so another time.
+func (p *player) demo(ctx context.Context, all, chapters []*page.Chapter,
+	bin, again string,
+) error {
+	pause, err := perCharacter(all)
+	if err != nil {
+		return err
+	}
 	for i, ch := range chapters {
 		d := &demo{
-			show:  &show{player: p, ctx: ctx, chapter: ch, bin: bin, again: "demo"},
+			show:  &show{player: p, ctx: ctx, chapter: ch, bin: bin, again: again},
 			board: newBoard(p, ch),
-			pause: reading / time.Duration(total),
+			pause: pause,
 		}
-		where := fmt.Sprintf("%s (%d of %d)", ch.Title, i+1, len(chapters))
+		where := ch.Title
+		if len(chapters) > 1 {
+			where = fmt.Sprintf("%s (%d of %d)", ch.Title, i+1, len(chapters))
+		}
 		p.print("\n" + output.Bold.Sprint(output.Cut(where, p.width)) + "\n")
 		if err := errors.Join(d.play(), d.close()); err != nil {
 			return err
@@ -251,12 +283,20 @@ func (p *player) last(chapters []*page.Chapter) error {
 	}
 	me := advice.Me()
 	p.print("\n" + output.Bold.Sprint("What to do next") + "\n")
+	number, _, _ := strings.Cut(chapters[0].Name, "-")
+	chapter := "chapter " + number
 	for _, next := range [][2]string{
-		{"Type chapter 1 yourself, in two terminals:", me.Call("workshop", "start 1")},
-		{"Watch chapter 1, command by command:", me.Call("workshop", "play 1")},
-		{"Read chapter 1:", "docs/1-pid.md"},
+		{
+			"Type " + chapter + " yourself, in two terminals:",
+			me.Call("workshop", "start "+number),
+		},
+		{
+			"Watch " + chapter + ", command by command:",
+			me.Call("workshop", "play "+number),
+		},
+		{"Read " + chapter + ":", "docs/" + chapters[0].Name + ".md"},
 	} {
-		p.print(fmt.Sprintf("  %-42s  %s\n", next[0], output.Bold.Sprint(next[1])))
+		p.print(fmt.Sprintf("  %-43s  %s\n", next[0], output.Bold.Sprint(next[1])))
 	}
 	return p.err
 }

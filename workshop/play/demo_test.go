@@ -17,6 +17,7 @@ import (
 
 	"nsteps"
 	"nsteps/docs"
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 	"nsteps/workshop/page"
 )
@@ -35,6 +36,7 @@ func TestDemo(t *testing.T) {
 	require.NoError(t, err, string(out))
 	t.Logf("%s without pauses", time.Since(began))
 	parts := strings.Split(string(out), "\n\n")
+	assert.NotContains(t, string(out), "7 USER", "a step beyond the workshop")
 	assert.NotContains(t, string(out), "\x1b")
 	for _, step := range nsteps.Steps[:6] {
 		title := strings.Split(step.Chapter, "-")[0] + " "
@@ -60,10 +62,66 @@ func TestDemo(t *testing.T) {
 	assert.Contains(t, last, "\nWhat to do next\n")
 }
 
+// The demo of one chapter shows that one, as fast as the demo of the workshop, and leads
+// to it.
+func TestDemoChapter(t *testing.T) {
+	number := "1"
+	if linux.InInitialUser() {
+		number = "7" // it needs an ordinary user
+	}
+	cmd := demonstrate(t)
+	cmd.Args = append(cmd.Args, number)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	step, err := nsteps.Find(number)
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(out), "\n"+number+" "+strings.ToUpper(step.Short)+
+		": "), string(out))
+	assert.NotContains(t, string(out), "\n2 MNT")
+	assert.Contains(t, string(out), "host")
+	assert.Contains(t, string(out), "workshop start "+number+"\n")
+	assert.Contains(t, string(out), "docs/"+step.Chapter+".md\n")
+
+	for args, want := range map[string]string{
+		"0":    "workshop: chapter 0-setup has no commands for the demo\n",
+		"nine": "workshop: no chapter nine; there are 0-setup, 1-pid, ",
+		"1 2":  "workshop: one chapter, and options before it: 2\n",
+	} {
+		bad := exec.Command(cmd.Path, append([]string{"demo"}, strings.Fields(args)...)...)
+		out, _ := bad.CombinedOutput()
+		assert.Equal(t, 125, bad.ProcessState.ExitCode())
+		assert.True(t, strings.HasPrefix(string(out), want), string(out))
+	}
+}
+
+// The pauses of the workshop's demo are as long as they were when it had no other steps.
+func TestDemoPace(t *testing.T) {
+	all, err := read(docs.FS)
+	require.NoError(t, err)
+	pause, err := perCharacter(all)
+	require.NoError(t, err)
+	total := time.Duration(0)
+	for _, ch := range all {
+		number, _, _ := strings.Cut(ch.Name, "-")
+		if n, err := strconv.Atoi(number); err == nil && n <= 6 {
+			for _, step := range scenes(ch) {
+				total += time.Duration(weight(step)) * pause
+			}
+		}
+	}
+	assert.InDelta(t, reading.Seconds(), total.Seconds(), 1)
+}
+
 // Each step shows what the host sees beside what the container sees.
 func TestDemoMarks(t *testing.T) {
 	all, err := read(docs.FS)
 	require.NoError(t, err)
+	for _, step := range nsteps.Steps[6:] {
+		if ch := named(all, step.Name); assert.NotNil(t, ch, step.Name) {
+			assert.NotEmpty(t, scenes(ch), "%s marks nothing", ch.Name)
+			assert.Less(t, height(ch), 24, ch.Name)
+		}
+	}
 	for _, step := range nsteps.Steps[:6] {
 		ch := named(all, step.Name)
 		require.NotNil(t, ch, step.Name)

@@ -31,8 +31,8 @@ import (
 )
 
 const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without
-a chapter, play plays those of all steps. A user who isn't root gets a user namespace,
-where one is allowed. With --section, the commands of the sections before run too,
+a chapter, play plays those of the six steps of the workshop. A user who isn't root gets
+a user namespace, where one is allowed. With --section, the commands of the sections before run too,
 unseen: the section may depend on them.
 
 ` + keysHelp
@@ -184,7 +184,7 @@ func steps(s *page.Section) (shown []*page.Step) {
 	return shown
 }
 
-// choose returns the chapter named, or those of the steps.
+// choose returns the chapter named, or those of the workshop.
 func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err error) {
 	if len(args) > 1 {
 		return nil, fmt.Errorf("one chapter, and options before it: %s", args[1])
@@ -201,6 +201,9 @@ func choose(all []*page.Chapter, args []string) (chosen []*page.Chapter, err err
 			args[0], strings.Join(names, ", "))
 	}
 	for _, step := range nsteps.Steps {
+		if step.Beyond() {
+			break
+		}
 		for _, ch := range all {
 			// A step with a number may have several pages: 6-chroot and 6-escape.
 			number, _, _ := strings.Cut(ch.Name, "-")
