@@ -203,6 +203,8 @@ var explained = []struct {
 		root(user, func(f *Facts) { f.InChroot = true }), "chroot-user", "exit",
 	},
 	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, filter), "seccomp", ""},
+	{"clone", "CLONE_NEWUSER|CLONE_NEWNET", unix.EPERM, root(user, filter), "seccomp", ""},
+	{"clone", "CLONE_NEWUSER|CLONE_NEWNET", unix.EINVAL, root(user), "kernel", ""},
 	{
 		"clone", "CLONE_NEWUSER", unix.EPERM,
 		root(user, filter, func(f *Facts) { f.AppArmor = true }), "apparmor", "",

@@ -159,7 +159,7 @@ var hints = []Hint{
 
 	// A user namespace, for those who aren't root (see user_namespaces(7)).
 	{
-		"clone", unix.EINVAL, newUser,
+		"clone", unix.EINVAL, onlyUser,
 		Cause{"kernel-user", "this kernel was built without user " +
 			"namespaces; be root", "sudo SELF", ""},
 		nil,
@@ -242,7 +242,8 @@ func emulated(f *Facts, _ string) bool      { return f.Emulator != "" }
 func onWSL1(f *Facts, _ string) bool        { return f.WSL != "" }
 func inPIDs(f *Facts, _ string) bool        { return f.PIDs != "" }
 func sysAdmin(f *Facts, _ string) bool      { return f.SysAdmin }
-func newUser(_ *Facts, object string) bool  { return object == "CLONE_NEWUSER" }
+func onlyUser(_ *Facts, object string) bool { return object == "CLONE_NEWUSER" }
+func newUser(_ *Facts, object string) bool  { return contains(object, "CLONE_NEWUSER") }
 func noUser(f *Facts, object string) bool   { return newUser(f, object) && f.NoClone }
 func inChroot(f *Facts, object string) bool { return newUser(f, object) && f.InChroot }
 

@@ -23,9 +23,14 @@ var Hints = []common.Hint{
 	{Operations: "clone", Errno: unix.EPERM, When: unmapped, Cause: cause.Cause{
 		ID: "unmapped", Command: "exit",
 		Text: "your own ID isn't mapped in this user namespace, so you can't make " +
-			"another (see user_namespaces(7)); leave it",
+			"namespaces in it (see user_namespaces(7)); leave it",
 	}},
 	{Operations: "clone", Errno: unix.EPERM, When: couldBeRoot, Make: asRoot},
+	{Operations: "write", Errno: unix.EPERM, When: rootMapsRoot, Cause: cause.Cause{
+		ID: "map-root", Command: "setpriv --dump",
+		Text: "root may map user 0 only with the capability CAP_SETFCAP (see " +
+			"user_namespaces(7)); to see which capabilities you have",
+	}},
 	{Operations: "run", Errno: unix.ENOENT, Cause: cause.Cause{
 		ID: "newuidmap", Command: "SUDOapt-get install uidmap",
 		Text: "a range of IDs needs newuidmap(1) and newgidmap(1), in shadow-utils on " +
@@ -45,14 +50,19 @@ func inChroot(f *cause.Facts, object string) bool {
 }
 
 // unmapped: 65534 is the ID of a process whose own isn't mapped (user_namespaces(7)).
-func unmapped(f *cause.Facts, object string) bool {
-	return wantsUser(object) && f.UID == 65534 && !linux.InInitialUser()
+func unmapped(f *cause.Facts, _ string) bool {
+	return f.UID == 65534 && !linux.InInitialUser() && !f.SysAdmin
 }
 
 // couldBeRoot: a USER namespace would give a plain user the capabilities.
 func couldBeRoot(f *cause.Facts, object string) bool {
 	return !wantsUser(object) && f.UID != 0 && !f.SysAdmin && !f.Bounded && !f.NoClone &&
-		!f.AppArmor && !f.InChroot && !f.Seccomp
+		!f.AppArmor && !f.InChroot && !f.Seccomp && f.Limits["user"] != "0"
+}
+
+// rootMapsRoot: since Linux 5.12, the map of user 0 to user 0 needs a capability.
+func rootMapsRoot(f *cause.Facts, object string) bool {
+	return f.UID == 0 && strings.HasSuffix(object, "/uid_map")
 }
 
 func asRoot(f *cause.Facts, _ string) cause.Cause {

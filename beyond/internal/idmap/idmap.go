@@ -5,6 +5,7 @@
 package idmap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -95,12 +96,16 @@ func WriteRange(c *cli.Context, process *common.Child, uid, gid string) error {
 // run runs a privileged program, which prints the reason if it fails.
 func run(c *cli.Context, program string, args []string) error {
 	cmd := exec.Command(program, args...)
-	cmd.Stderr = os.Stderr
 	common.Parentf(c, "%s", cmdline.QuoteAll(cmd.Args))
-	if err := cmd.Run(); errors.Is(err, exec.ErrNotFound) {
+	printed, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
 		return common.Failed("run", program, unix.ENOENT)
-	} else if err != nil {
-		return fmt.Errorf("%s: %w", program, err)
+	}
+	if err != nil {
+		reason, _, _ := strings.Cut(strings.TrimSpace(string(printed)), "\n")
+		reason = strings.TrimPrefix(reason, program+": ")
+		return fmt.Errorf("%s: %w", cmdline.QuoteAll(cmd.Args),
+			errors.New(cmp.Or(cmdline.Printable(reason), err.Error())))
 	}
 	return nil
 }
