@@ -78,7 +78,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"net":    {[]string{"net"}, []string{"ip"}},
 	"ipc":    {[]string{"queue", "ipc"}, []string{"ipcs", "ipcmk", "ipcrm"}},
 	"chroot": {[]string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
-	"user":   {[]string{"userns"}, []string{"setpriv", "pgrep"}},
+	"user":   {[]string{"userns"}, []string{"setpriv", "pgrep", "ip"}},
 }
 
 // probesOf returns the probes of a step, those of its bases first.

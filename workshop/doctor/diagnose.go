@@ -53,7 +53,7 @@ func diagnose(e examination) report {
 	}
 	for _, s := range nsteps.Steps {
 		all := slices.Concat(probesOf(s), needs[s.Short].commands, []string{s.Name})
-		r.judge(x, s.Name, all)
+		r.judge(x.as(s, e), s.Name, all)
 	}
 	r.judge(x, jailer, []string{jailer})
 	r.note(x)
@@ -141,15 +141,40 @@ func choose(e examination) explainer {
 		better := refused == nil && failures(e.user) < failures(e.direct)
 		if better && e.prefix == nil {
 			x.prefix = prefix + " "
-			x.found = maps.Clone(e.user)
-			delete(x.found, user.name)
-			x.SysAdmin, x.UserNS = true, true // in there
+			x.enter(e)
 		} else {
 			x.refuse(refused, e.prefix, better)
 		}
 	}
 	maps.Copy(x.found, e.commands)
 	return x
+}
+
+// as takes the results that count for a step. One that makes a user namespace itself
+// needs no unshare(1), and a limit may allow no second one inside that of the prefix.
+func (x explainer) as(s nsteps.Step, e examination) explainer {
+	own := slices.IndexFunc(probes, func(p probe) bool {
+		return p.flags&user.flags != 0 && slices.Contains(probesOf(s), p.name)
+	})
+	if own < 0 || e.user == nil || e.user[user.name] != nil ||
+		e.direct[probes[own].name] != nil {
+		return x
+	}
+	x.enter(e)
+	x.prefix, x.found[probes[own].name] = "", nil
+	maps.Copy(x.found, e.commands)
+	return x
+}
+
+// enter takes the results as root of a user namespace.
+func (x *explainer) enter(e examination) {
+	x.found = maps.Clone(e.user)
+	delete(x.found, user.name)
+	if x.Facts != nil {
+		inside := *x.Facts
+		inside.SysAdmin, inside.UserNS = true, true
+		x.Facts = &inside
+	}
 }
 
 // refuse takes the failure to make a user namespace for the cause of all others.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"nsteps"
 	"nsteps/internal/cause"
 	"nsteps/internal/linux"
 )
@@ -510,15 +512,12 @@ func TestDiagnose(t *testing.T) {
 			before := maps.Clone(test.examination.direct)
 			r := diagnose(test.examination)
 			assert.Equal(t, before, test.examination.direct)
-			var cannot []string
 			for _, s := range r.Steps {
 				assert.Equal(t, s.Can, len(s.Causes) == 0, "%v", s)
-				if !s.Can {
-					cannot = append(cannot, s.Name)
-				}
 			}
-			assert.Equal(t, test.cannot, strings.Join(cannot, " "))
-			assert.Equal(t, test.cannot == "", r.Can)
+			want := withBeyond(test.cannot, test.examination)
+			assert.Equal(t, want, strings.Join(r.cannot(), " "))
+			assert.Equal(t, want == "", r.Can)
 			if test.id == "" {
 				assert.Empty(t, r.Diagnoses)
 				return
@@ -529,14 +528,77 @@ func TestDiagnose(t *testing.T) {
 			assert.Equal(t, test.fix, d.Fix)
 			assert.NotEmpty(t, d.Cause)
 			assert.NotEmpty(t, d.Error)
-			assert.Equal(t, test.cannot, strings.Join(d.Steps, " "))
+			assert.Equal(t, want, strings.Join(d.Steps, " "))
 		})
 	}
+}
+
+// withBeyond adds to steps that can't run those beyond the workshop that can't either:
+// what stands on one of them if a probe has failed, and what uses a command that has. So
+// a step's rows in nsteps.Steps, needs and uses are all that these tests need of it.
+func withBeyond(steps string, e examination) string {
+	named := strings.Fields(steps)
+	for _, s := range nsteps.Steps {
+		lacks := slices.ContainsFunc(uses[s.Name], func(use string) bool {
+			return slices.ContainsFunc(strings.Fields(use), func(word string) bool {
+				return e.commands[word] != nil
+			})
+		})
+		stands := failures(e.direct) > 0 && slices.Contains(named, s.Base)
+		if s.Beyond() && (lacks || stands) && !slices.Contains(named, s.Name) {
+			named = append(named, s.Name)
+		}
+	}
+	order := append(nsteps.Names(), jailer)
+	slices.SortFunc(named, func(a, b string) int {
+		return slices.Index(order, a) - slices.Index(order, b)
+	})
+	return strings.Join(named, " ")
+}
+
+// ofWorkshop returns a report without the steps beyond the workshop.
+func ofWorkshop(r report) report {
+	beyond := func(name string) bool {
+		step, err := nsteps.Find(name)
+		return err == nil && step.Beyond()
+	}
+	r.Steps = slices.DeleteFunc(slices.Clone(r.Steps),
+		func(s stepReport) bool { return beyond(s.Name) })
+	r.Diagnoses = slices.Clone(r.Diagnoses)
+	for i, d := range r.Diagnoses {
+		r.Diagnoses[i].Steps = slices.DeleteFunc(slices.Clone(d.Steps), beyond)
+	}
+	return r
 }
 
 // admin are the facts of a container's root with all capabilities.
 func admin() *cause.Facts {
 	return &cause.Facts{Args: []string{"step1-pid"}, SysAdmin: true, Container: "docker"}
+}
+
+// A step that makes a user namespace itself needs none around it: a limit may allow only
+// one, and unshare(1) may be missing.
+func TestOwnUserNamespace(t *testing.T) {
+	inside := with("clone", "CLONE_NEWUSER", unix.ENOSPC, "userns")
+	plain := host{Facts: &cause.Facts{Args: []string{"step1-pid"}, UID: 1000}}
+	direct := eperm()
+	direct["userns"] = nil
+	r := diagnose(examination{direct: direct, user: inside, host: plain})
+	assert.True(t, r.Can, "%v", r)
+	assert.Equal(t, prefix, r.Prefix)
+	// Without unshare(1) there is no prefix.
+	noUnshare := results{"unshare": {Op: "find", Object: "unshare", Errno: unix.ENOENT}}
+	r = diagnose(examination{
+		direct: direct, user: inside, prefix: noUnshare["unshare"],
+		commands: noUnshare, host: plain,
+	})
+	for _, s := range r.Steps {
+		assert.Equal(t, s.Name == "step7-user" || s.Name == jailer, s.Can, s.Name)
+	}
+	r = diagnose(examination{direct: eperm(), user: inside, host: plain})
+	for _, s := range r.Steps {
+		assert.Equal(t, s.Name != "step7-user", s.Can, s.Name)
+	}
 }
 
 // Two causes at once stay apart, and each has its steps.
@@ -621,7 +683,7 @@ func TestWrite(t *testing.T) {
 		host:     host{Facts: admin(), os: "debian"},
 	})
 	var b bytes.Buffer
-	write(&b, r, 80)
+	write(&b, ofWorkshop(r), 80)
 	assert.Equal(t, `step1-pid    can
 step2-mnt    can't
 step3-uts    can't

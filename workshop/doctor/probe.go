@@ -53,7 +53,12 @@ var probes = []probe{
 		chroot,
 		"step6-chroot -pmc / true",
 	},
-	{"userns", unix.CLONE_NEWUSER, []string{"child"}, isRoot, "step7-user -U root true"},
+	{
+		"userns", unix.CLONE_NEWUSER | unix.CLONE_NEWUTS,
+		[]string{"child", "uts"},
+		ownHostname,
+		"step7-user -u box -U root true",
+	},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -61,11 +66,13 @@ var user = probe{"user", unix.CLONE_NEWUSER, []string{"child"}, nothing, "step1-
 
 func nothing() error { return nil }
 
-func isRoot() error {
+// ownHostname uses a capability over a namespace that the new USER namespace owns:
+// AppArmor may allow the USER namespace, and take the capabilities away.
+func ownHostname() error {
 	if uid := os.Geteuid(); uid != 0 {
 		return fmt.Errorf("the user in a new USER namespace is %d, not 0", uid)
 	}
-	return nil
+	return hostname()
 }
 
 func isPID1() error {

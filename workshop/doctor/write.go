@@ -22,8 +22,12 @@ func write(w io.Writer, r report, columns int) {
 		prose("  ", d.Cause)
 		fmt.Fprintln(w, "  fix:", output.Bold.Sprint(d.Fix))
 	}
+	width := 0
 	for _, s := range r.Steps {
-		fmt.Fprintf(w, "%-12s %s\n", s.Name, s.verdict())
+		width = max(width, len(s.Name))
+	}
+	for _, s := range r.Steps {
+		fmt.Fprintf(w, "%-*s %s\n", width, s.Name, s.verdict())
 	}
 	if r.Prefix != "" {
 		fmt.Fprintln(w)
