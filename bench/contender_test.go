@@ -139,14 +139,14 @@ func (c *contender) fail(b *testing.B, err error) {
 
 // printTable prints a line for each contender, with its ratio to each of the bases.
 func printTable(title, of string, contenders []*contender, bases ...string) {
-	fmt.Printf("\n%s\n\n%-5s %-14s  %9s  %19s  %4s", title, of, "program", "median ms",
+	fmt.Printf("\n%s\n\n%-7s %-14s  %9s  %19s  %4s", title, of, "program", "median ms",
 		"quartiles", "runs")
 	for _, base := range bases {
 		fmt.Printf("  %24s", "x "+base+" (95 %)")
 	}
 	fmt.Println()
 	for _, c := range contenders {
-		fmt.Printf("%-5s %-14s  ", c.kind, c.name)
+		fmt.Printf("%-7s %-14s  ", c.kind, c.name)
 		if c.skipped != "" {
 			fmt.Println("skipped:", c.skipped)
 			continue
