@@ -68,7 +68,7 @@ func (r *report) judge(x explainer, step string, needs []string) {
 		if x.found[name] == nil {
 			continue
 		}
-		one.Can, r.Can = false, false
+		one.Can = false
 		if x.follows(name) {
 			continue
 		}
@@ -79,6 +79,10 @@ func (r *report) judge(x explainer, step string, needs []string) {
 		}
 	}
 	r.Steps = append(r.Steps, one)
+	// The workshop doesn't need the steps beyond it.
+	if s, err := nsteps.Find(step); err != nil || !s.Beyond() {
+		r.Can = r.Can && one.Can
+	}
 }
 
 // add adds a diagnosis unless there is one of its ID, and returns that one.

@@ -7,7 +7,7 @@
 //
 // With --json it prints an object that keeps its shape:
 //
-//	can        all steps can run, as this user would run them
+//	can        all steps of the workshop can run, as this user would run them
 //	prefix     the command that has to stand in front of a step, or ""
 //	steps      [{name, can, causes}]: the steps in order, and binlibdepcp; the causes
 //	           are the ids of diagnoses

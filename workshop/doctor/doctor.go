@@ -16,8 +16,8 @@ import (
 // subcommand is the name of the command, which its children are called by too.
 const subcommand = "doctor"
 
-// Command returns the command. Its error is a cmdline.Status of 1 if a step can't run,
-// and a cmdline.UsageError if the command line makes no sense.
+// Command returns the command. Its error is a cmdline.Status of 1 if a step of the
+// workshop can't run, and a cmdline.UsageError if the command line makes no sense.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:      subcommand,
@@ -25,7 +25,8 @@ func Command() *cli.Command {
 		UsageText: "[options]",
 		Description: "Short-lived child processes try each thing that the steps need. " +
 			"They leave nothing behind.\n" +
-			"Exit status 0 if all steps can run, 1 if one can't, 125 for wrong usage.",
+			"Exit status 0 if the six steps of the workshop and binlibdepcp can run, 1 if " +
+			"one can't,\n125 for wrong usage.",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON"},
 			// The child's side: what to try there.
