@@ -75,8 +75,8 @@ func TestDemoChapter(t *testing.T) {
 	require.NoError(t, err, string(out))
 	step, err := nsteps.Find(number)
 	require.NoError(t, err)
-	assert.True(t, strings.HasPrefix(string(out), "\n"+number+" "+strings.ToUpper(step.Short)+
-		": "), string(out))
+	title := "\n" + number + " " + strings.ToUpper(step.Short) + ": "
+	assert.True(t, strings.HasPrefix(string(out), title), string(out))
 	assert.NotContains(t, string(out), "\n2 MNT")
 	assert.Contains(t, string(out), "host")
 	assert.Contains(t, string(out), "workshop start "+number+"\n")

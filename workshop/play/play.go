@@ -32,8 +32,8 @@ import (
 
 const description = `A chapter is its number or name, such as 1, pid or 1-pid. Without
 a chapter, play plays those of the six steps of the workshop. A user who isn't root gets
-a user namespace, where one is allowed. With --section, the commands of the sections before run too,
-unseen: the section may depend on them.
+a user namespace, where one is allowed. With --section, the commands of the sections
+before run too, unseen: the section may depend on them.
 
 ` + keysHelp
 
