@@ -15,12 +15,13 @@
 //	verify   check whether a process meets the goal of a chapter
 //	ns       show the namespaces of processes side by side
 //	diff     show the lines that a step adds to the step before
+//	trace    run a command, and show its calls for namespaces
 //	cleanup  remove the leftovers of killed runs
 //
 // Each command has its own --help.
 //
 // The exit status is 0, or 1 if something failed or was found (the help of each command
-// says which), or 125 for wrong usage.
+// says which), or 125 for wrong usage. trace ends with the status of its command.
 package main
 
 import (
@@ -43,6 +44,7 @@ import (
 	"nsteps/workshop/ns"
 	"nsteps/workshop/play"
 	"nsteps/workshop/start"
+	"nsteps/workshop/trace"
 	"nsteps/workshop/verify"
 )
 
@@ -55,7 +57,7 @@ func main() {
 		UsageText: "command [options] [arg...]",
 		Commands: []*cli.Command{
 			doctor.Command(), play.Demo(), start.Command(), play.Command(), verify.Command(),
-			ns.Command(), diff.Command(), cleanup.Command(),
+			ns.Command(), diff.Command(), trace.Command(), cleanup.Command(),
 		},
 	}
 	app.Action = func(c *cli.Context) error {
@@ -70,15 +72,15 @@ func main() {
 	cmdline.Configure(app)
 	command := called(app.Commands, os.Args)
 	args := os.Args
-	if command != nil {
+	if command != nil && command.Name != trace.Name {
 		args = append(args[:2:2], optionsFirst(command.Flags, args[2:])...)
 	}
 	os.Exit(report(cmdline.Run(app, args), command))
 }
 
 // optionsFirst moves the options of a command in front of its operands, which package
-// cli requires. A person who thinks of an option late types it last, and no command of
-// workshop takes another command line that options could belong to.
+// cli requires. A person who thinks of an option late types it last. This is not for the
+// command trace: the options behind its operand belong to another command line.
 func optionsFirst(flags []cli.Flag, args []string) []string {
 	var options, operands []string
 	for i := 0; i < len(args); i++ {

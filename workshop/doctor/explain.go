@@ -181,15 +181,28 @@ func (x explainer) missing(name string, f *failure) cause.Cause {
 		Text: "missing here, or without the options that the chapters use: " +
 			strings.Join(lacking, ", "),
 	}
-	column := slices.Index(Distributions, x.os)
-	if column < 0 {
+	if !slices.Contains(Distributions, x.os) {
 		c.Text += "; your distribution may have other names for these packages"
-		c.Command = "install " + strings.Join(packages(lacking, 0), " ")
-		return c
 	}
-	c.Command = x.Sudo() + installers[column] + " " +
-		strings.Join(packages(lacking, column), " ")
+	c.Command = install(x.os, x.Sudo(), lacking)
 	return c
+}
+
+// install returns what installs the packages of commands in a distribution, "" being an
+// unknown one.
+func install(os, sudo string, commands []string) string {
+	column := slices.Index(Distributions, os)
+	if column < 0 {
+		return "install " + strings.Join(packages(commands, 0), " ")
+	}
+	return sudo + installers[column] + " " +
+		strings.Join(packages(commands, column), " ")
+}
+
+// Installing returns what installs the package of a command on this machine.
+func Installing(command string) string {
+	h := gather()
+	return install(h.os, h.Sudo(), []string{command})
 }
 
 // installers are the commands that install packages, for each of Distributions.
