@@ -45,6 +45,8 @@ func TestTroubleshooting(t *testing.T) {
 		has(t, phrases(t, "../binlibdepcp/main.go",
 			func(n ast.Node) bool { return isFunc(n, "hint") }))
 		has(t, phrases(t, "../workshop/doctor/explain.go", isText))
+		has(t, phrases(t, "../workshop/trace/why.go",
+			func(n ast.Node) bool { return isFunc(n, "why") }))
 	})
 	t.Run("operations", func(t *testing.T) {
 		var all []phrase

@@ -49,7 +49,7 @@ var commands = []command{
 	{"bash", "-c true", [4]string{"bash", "bash", "bash", "bash"}},
 	{golang, "version", [4]string{}},
 	{"unshare", "-V", utilLinux},
-	{"strace", "-h", [4]string{"strace", "strace", "strace", "strace"}},
+	{"strace", "--pidns-translation -V", [4]string{"strace", "strace", "strace", "strace"}},
 	{"readelf", "-v", [4]string{"binutils", "binutils", "binutils", "binutils"}},
 }
 

@@ -70,8 +70,8 @@ var (
 	newSpace = regexp.MustCompile(`CLONE_(?:NEW\w+|INTO_CGROUP)`)
 )
 
-// failure returns what follows a call that failed, such as ": EPERM (operation not
-// permitted)", and "" if it has not.
+// failure returns the errno of a call that failed, to stand behind the call, such as
+// ": EPERM (operation not permitted)", and "" for a call that didn't fail.
 func failure(result string) string {
 	m := refusal.FindStringSubmatch(result)
 	if m == nil {
@@ -169,7 +169,8 @@ func mountSetattr(args []string) string {
 
 func fsconfig(args []string) string { return "fsconfig " + words(args[1:4]) }
 
-// prctl leaves out which capability is meant: a program goes through all of them.
+// prctl leaves out which capability is meant, because a program goes through all of them:
+// a tracker shows equal lines once.
 func prctl(args []string) string {
 	switch args[0] {
 	case "PR_CAP_AMBIENT":

@@ -137,8 +137,9 @@ func (t *tracker) executed(p *process, c call) {
 func (t *tracker) called(p *process, c call) {
 	text := describe(c)
 	// A Go program asks for itself, to see whether the kernel has this call.
+	probing := c.name == "prctl" || c.name == "seccomp"
 	ofItself := c.name == "pidfd_open" && c.args[0] == strconv.Itoa(p.pid)
-	if text == "" || ofItself || c.name == "prctl" && text == p.last {
+	if text == "" || ofItself || probing && text == p.last {
 		return
 	}
 	t.show(p, text)
