@@ -255,9 +255,14 @@ func BenchmarkCopyMemory(b *testing.B) {
 		peak(slices.Concat([]string{tool, "-l"}, programs)...))
 	copying := peak(slices.Concat([]string{tool, "-q"}, programs,
 		[]string{b.TempDir()})...)
-	fmt.Printf("copy of all          %.1f MiB; goal: below %d MiB, %s\n\n",
+	fmt.Printf("copy of all          %.1f MiB; goal: below %d MiB, %s\n",
 		copying, peakGoal, verdict(copying < peakGoal))
+	dir := b.TempDir()
+	image := peak(tool, "--image", dir+"/image.tar", "/usr/bin")
+	fmt.Printf("image of /usr/bin    %.1f MiB; goal: below %d MiB, %s\n\n",
+		image, peakGoal, verdict(image < peakGoal))
 	b.ReportMetric(copying, "binlibdepcp-MiB")
+	b.ReportMetric(image, "image-MiB")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -433,6 +433,44 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// A signal ends the writing of an image, and leaves neither a half image nor the jail
+// that the image is made of.
+func TestImageInterrupted(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, signal := range []unix.Signal{
+		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGKILL,
+	} {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			dir, stderr := t.TempDir(), new(bytes.Buffer)
+			require.NoError(t, os.Mkdir(dir+"/jail", 0o755))
+			// It would take minutes to read, and takes no room.
+			require.NoError(t, os.WriteFile(dir+"/jail/endless", nil, 0o600))
+			require.NoError(t, os.Truncate(dir+"/jail/endless", 1<<40))
+			cmd := exec.Command(steptest.Bin("binlibdepcp"), "--image", "x.tar", "jail")
+			cmd.Dir, cmd.Stderr = dir, stderr
+			require.NoError(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			counters := fmt.Sprintf("/proc/%d/io", cmd.Process.Pid)
+			require.Eventually(t, func() bool {
+				text, _ := os.ReadFile(counters)
+				return regexp.MustCompile(`(?m)^wchar: \d{7}`).Match(text)
+			}, soon, time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(signal))
+			_ = cmd.Wait()
+			assert.Equal(t, signal, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(),
+				"%v", cmd.ProcessState)
+			if signal != unix.SIGKILL {
+				assert.Equal(t, "binlibdepcp: write x.tar: stopped\n  the same command "+
+					"completes it\n", stderr.String())
+			}
+			names, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, names, 1)
+			assert.Equal(t, "jail", names[0].Name())
+		})
+	}
+}
+
 // Against SIGKILL there is nothing to be done, but a half file has no real name, and the
 // next call removes it, whatever that call is for.
 func TestKilled(t *testing.T) {

@@ -7,6 +7,8 @@
 //
 //	binlibdepcp [options] binary... directory
 //	binlibdepcp [options] --also path directory
+//	binlibdepcp [options] --image file binary...
+//	binlibdepcp [options] --image file directory
 //	binlibdepcp -l [options] binary...
 //
 // Options:
@@ -22,6 +24,9 @@
 //	                         kinds:
 //	                         nss, gconv, terminfo, dlopen, certs, locale
 //	    --library-path dirs  search dirs too, as with LD_LIBRARY_PATH, colon-separated
+//	    --image file         write a container image of the binaries, or of a jail, to file
+//	    --cmd word           word of the image's command; may be repeated
+//	    --tag name           name and tag of the image (default: "jail:latest")
 //	-q, --quiet              print neither one line per file nor notes
 //
 // A binary is an ELF program or library, or a script, which is copied with the program
@@ -60,58 +65,66 @@ import (
 	"nsteps/internal/cmdline"
 )
 
+// flags are the options, without those of an image.
+var flags = []cli.Flag{
+	&cli.BoolFlag{
+		Name: "n", Aliases: []string{"no-clobber"},
+		Usage: "don't replace existing files",
+	},
+	&cli.BoolFlag{
+		Name: "l", Aliases: []string{"list"},
+		Usage: "print the paths of the files to copy; copy nothing",
+	},
+	&cli.BoolFlag{
+		Name:  "tree",
+		Usage: "print what each file needs and how it is found; copy nothing",
+	},
+	&cli.BoolFlag{
+		Name:  "json",
+		Usage: "print as JSON; without a directory, copy nothing",
+	},
+	&cli.StringFlag{
+		Name:  "root",
+		Usage: "read all files from the system tree in `dir`; paths start there",
+	},
+	&cli.StringSliceFlag{
+		Name:  "also",
+		Usage: "also copy `path`, a file or a directory tree; may be repeated",
+	},
+	&cli.StringSliceFlag{
+		Name: "with",
+		Usage: "also copy files that no header names, comma-separated `kinds`: " +
+			strings.Join(extraNames, ", "),
+	},
+	&cli.StringFlag{
+		Name:  "library-path",
+		Usage: "search `dirs` too, as with LD_LIBRARY_PATH, colon-separated",
+	},
+	&cli.BoolFlag{
+		Name: "q", Aliases: []string{"quiet"},
+		Usage: "print neither one line per file nor notes",
+	},
+}
+
 func main() {
 	app := &cli.App{
 		Name:  "binlibdepcp",
 		Usage: "copy programs, and all that they load, into a directory",
 		UsageText: "[options] binary... directory\n" +
 			"       binlibdepcp [options] --also path directory\n" +
+			"       binlibdepcp [options] --image file binary...\n" +
+			"       binlibdepcp [options] --image file directory\n" +
 			"       binlibdepcp -l [options] binary...",
 
 		DisableSliceFlagSeparator: true, // a path may have a comma
-		Flags: []cli.Flag{
-			&cli.BoolFlag{
-				Name: "n", Aliases: []string{"no-clobber"},
-				Usage: "don't replace existing files",
-			},
-			&cli.BoolFlag{
-				Name: "l", Aliases: []string{"list"},
-				Usage: "print the paths of the files to copy; copy nothing",
-			},
-			&cli.BoolFlag{
-				Name:  "tree",
-				Usage: "print what each file needs and how it is found; copy nothing",
-			},
-			&cli.BoolFlag{
-				Name:  "json",
-				Usage: "print as JSON; without a directory, copy nothing",
-			},
-			&cli.StringFlag{
-				Name:  "root",
-				Usage: "read all files from the system tree in `dir`; paths start there",
-			},
-			&cli.StringSliceFlag{
-				Name:  "also",
-				Usage: "also copy `path`, a file or a directory tree; may be repeated",
-			},
-			&cli.StringSliceFlag{
-				Name: "with",
-				Usage: "also copy files that no header names, comma-separated `kinds`: " +
-					strings.Join(extraNames, ", "),
-			},
-			&cli.StringFlag{
-				Name:  "library-path",
-				Usage: "search `dirs` too, as with LD_LIBRARY_PATH, colon-separated",
-			},
-			&cli.BoolFlag{
-				Name: "q", Aliases: []string{"quiet"},
-				Usage: "print neither one line per file nor notes",
-			},
-		},
-		Action: run,
+		Flags:                     slices.Insert(flags, len(flags)-1, imageFlags...),
+		Action:                    run,
 	}
 	cmdline.Configure(app)
-	os.Exit(report(cmdline.Run(app, os.Args)))
+	err := cmdline.Run(app, os.Args)
+	status := report(err)
+	dieOf(err)
+	os.Exit(status)
 }
 
 // report prints an error, with what fixes it, and returns the exit status.
@@ -232,12 +245,24 @@ func run(c *cli.Context) error {
 	}
 	listing := c.Bool("list") || c.Bool("tree") || c.Bool("json") && c.NArg() == 1
 	binaries, directory := c.Args().Slice(), ""
-	if !listing && len(binaries) > 0 {
+	if !listing && !c.IsSet("image") && len(binaries) > 0 {
 		binaries, directory = binaries[:len(binaries)-1], binaries[len(binaries)-1]
 	}
-	if err := check(c, binaries, directory, listing); err != nil {
-		return &cmdline.UsageError{Err: err}
+	err := checkImage(c)
+	if err == nil {
+		err = check(c, binaries, directory, listing)
 	}
+	switch {
+	case err != nil:
+		return &cmdline.UsageError{Err: err}
+	case c.IsSet("image"):
+		return runImage(c, binaries)
+	}
+	return copyOrList(c, binaries, directory, listing)
+}
+
+// copyOrList copies the binaries into a directory, or lists what it would copy.
+func copyOrList(c *cli.Context, binaries []string, directory string, listing bool) error {
 	linker, err := newLinker(c.String("root"), c.String("library-path"))
 	if err != nil {
 		return err
@@ -260,6 +285,7 @@ func run(c *cli.Context) error {
 		return err
 	}
 	p := newPlan(closures, e)
+	p.temporary = c.IsSet("image")
 
 	out := &output{
 		w:     bufio.NewWriter(cmdline.Stdout),
@@ -269,6 +295,9 @@ func run(c *cli.Context) error {
 		// A reader of the output that has gone away is no reason to stop in the middle.
 		signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 		err = write(linker, p, directory, c.Bool("no-clobber"), out)
+		if stopped(err) != nil {
+			return err
+		}
 	}
 	switch {
 	case c.Bool("json"):
@@ -327,7 +356,10 @@ func check(c *cli.Context, binaries []string, directory string, listing bool) er
 	}
 	switch {
 	// these alone are enough
-	case (listing || directory != "") && len(c.StringSlice("also")) > 0:
+	case (listing || directory != "" || c.IsSet("image")) &&
+		len(c.StringSlice("also")) > 0:
+	case len(binaries) == 0 && c.IsSet("image"):
+		return errors.New("--image takes a binary, or the directory of a jail")
 	case len(binaries) == 0 && !listing:
 		return errors.New(
 			"it takes a binary and the directory to copy to; or --list and a binary")

@@ -28,10 +28,11 @@ type plan struct {
 	notes    []string   // what else to know
 	written  []jsonFile // what is in the jail besides the files
 
-	jail    string // what lies in there stays
-	reasons map[*ldso.Place]string
-	byInode map[ldso.Inode]*file
-	seen    map[string]bool
+	jail      string // what lies in there stays
+	temporary bool   // the jail becomes an image, and is removed
+	reasons   map[*ldso.Place]string
+	byInode   map[ldso.Inode]*file
+	seen      map[string]bool
 }
 
 // A file is a regular file, with all paths that have to lead to it.

@@ -3,12 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
-	"os/signal"
 	"path"
 	"slices"
 	"strings"
@@ -68,12 +68,14 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool,
 		plan: p, linker: linker, root: root, out: out,
 		dropped: map[string][]string{},
 	}
-	interrupted := w.catchSignals(directory)
+	stopped := w.catchSignals(directory)
 	if err := root.Begin(); err != nil {
 		p.note(fmt.Sprintf("an earlier run was killed, and its temporary files may "+
 			"still be there: %v", err))
 	}
-	w.lookAtMount(directory)
+	if !p.temporary {
+		w.lookAtMount(directory)
+	}
 
 	out.begin(len(p.files))
 	w.makeTree() // with their modes, so before others make them
@@ -87,7 +89,10 @@ func write(linker *ldso.Linker, p *plan, directory string, noClobber bool,
 		w.writeCache(cache)
 	}
 	err = root.Close()
-	interrupted()
+	if stop := stopped(); stop != nil {
+		out.end(false)
+		return errors.Join(append(w.errs, stop)...)
+	}
 	out.end(len(w.errs) == 0 && len(p.problems) == 0)
 	w.noteLosses(directory)
 	return errors.Join(append(w.errs, err)...)
@@ -143,33 +148,17 @@ func makeTarget(directory string) error {
 	return os.MkdirAll(directory, 0o755)
 }
 
-// catchSignals stops the writing at a signal. What it returns then ends this program as
-// the signal would have, when all is tidy.
-func (w *writer) catchSignals(directory string) (die func()) {
-	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
-	var caught atomic.Pointer[unix.Signal]
-	go func() {
-		s := (<-signals).(unix.Signal)
-		caught.Store(&s)
+// catchSignals stops the writing at a signal. The function that it returns returns the
+// error of that, when all is tidy.
+func (w *writer) catchSignals(directory string) (stopped func() error) {
+	ctx, stop := untilSignal(directory)
+	context.AfterFunc(ctx, func() {
 		w.stopped.Store(true)
 		w.root.Stop()
-	}()
-	return func() {
-		if s := caught.Load(); s != nil {
-			w.out.end(false)
-			report(errors.Join(append(w.errs, &fs.PathError{
-				Op: "write", Path: directory,
-				Err: jail.ErrStopped,
-			})...))
-			signal.Reset(*s)
-			_ = unix.Kill(os.Getpid(), *s)
-			select {} // until it is delivered
-		}
+	})
+	return func() error {
+		stop()
+		return context.Cause(ctx)
 	}
 }
 

@@ -195,6 +195,8 @@ var Patterns = map[string]string{
 	"size": `\b[0-9]+(?:\.[0-9]+)?[KMGT]?\b`,
 	"tty":  `\b(?:pts/[0-9]+|tty[0-9]+)\b`,
 	"key":  `\b0x[0-9a-f]{8}\b`, // of a System V queue (ftok(3))
+	// The SHA-256 sum of a part of an image, in hexadecimal digits.
+	"digest": `\b[0-9a-f]{64}\b`,
 }
 
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table))

@@ -13,7 +13,7 @@ import (
 )
 
 // order is that in which patterns are tried: the narrow ones first.
-var order = []string{"date", "tty", "key", "inode", "pid", "size"}
+var order = []string{"digest", "date", "tty", "key", "inode", "pid", "size"}
 
 // varying matches what differs by one of these kinds, each a group with its name. Before
 // them it matches the number of a job, which isn't a PID.
@@ -52,7 +52,7 @@ func (c *Comparer) Compare(page, run string, vary []string) string {
 	}
 	here := map[value]string{} // of the run, with the page's
 	for i, v := range shown {
-		if v.kind != "pid" && v.kind != "inode" {
+		if v.kind != "pid" && v.kind != "inode" && v.kind != "digest" {
 			continue
 		}
 		is := printed[i]

@@ -1,0 +1,120 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"nsteps/binlibdepcp/image"
+	"nsteps/internal/cmdline"
+)
+
+// reference is the form of an image's name: the form that docker(1) takes, without the
+// name of a registry.
+var reference = regexp.MustCompile(
+	`^([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)` +
+		`:([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$`)
+
+// imageFlags are the options of an image.
+var imageFlags = []cli.Flag{
+	&cli.StringFlag{
+		Name:  "image",
+		Usage: "write a container image of the binaries, or of a jail, to `file`",
+	},
+	&cli.StringSliceFlag{
+		Name:  "cmd",
+		Usage: "`word` of the image's command; may be repeated",
+	},
+	&cli.StringFlag{
+		Name: "tag", Value: "jail:latest",
+		Usage: "`name` and tag of the image",
+	},
+}
+
+// checkImage returns what is wrong with the options of an image.
+func checkImage(c *cli.Context) error {
+	switch {
+	case c.IsSet("image") && (c.Bool("list") || c.Bool("tree") || c.Bool("json")):
+		return errors.New("--image needs no --list, --tree or --json")
+	case !c.IsSet("image") && (c.IsSet("cmd") || c.IsSet("tag")):
+		return errors.New("--cmd and --tag are for --image")
+	case c.IsSet("image") && c.String("image") == "":
+		return errEmpty
+	case c.IsSet("image") && isDirectory(c.Args().Slice()) &&
+		(c.IsSet("also") || c.IsSet("with") || c.IsSet("root")):
+		return errors.New(
+			"an image of a jail has the files of the jail: copy more files into it first")
+	case !reference.MatchString(c.String("tag")):
+		return fmt.Errorf("--tag takes a name such as jail:latest, not %q", c.String("tag"))
+	}
+	return nil
+}
+
+// isDirectory reports whether the only argument is a directory that exists: the jail to
+// make an image of.
+func isDirectory(args []string) bool {
+	if len(args) != 1 {
+		return false
+	}
+	info, err := os.Stat(args[0])
+	return err == nil && info.IsDir()
+}
+
+// runImage makes an image of the binaries, or of a jail.
+func runImage(c *cli.Context, args []string) (err error) {
+	ctx, stop := untilSignal(c.String("image"))
+	defer stop()
+	if isDirectory(args) {
+		return makeImage(ctx, c, args[0], nil)
+	}
+	jail, err := os.MkdirTemp("", "binlibdepcp-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(jail)) }()
+	if err := copyOrList(c, args, jail, false); err != nil {
+		return err
+	}
+	var program []string
+	if len(args) > 0 {
+		program = args[:1]
+		if strings.Contains(args[0], "/") && !filepath.IsAbs(args[0]) {
+			if program[0], err = filepath.Abs(args[0]); err != nil {
+				return err
+			}
+		}
+	}
+	return makeImage(ctx, c, jail, program)
+}
+
+// makeImage writes an image of a jail that runs a program, if --cmd names no other.
+func makeImage(ctx context.Context, c *cli.Context, jail string, program []string,
+) error {
+	root, err := os.OpenRoot(jail)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	config := image.Config{Cmd: program}
+	if words := c.StringSlice("cmd"); words != nil {
+		config.Cmd = words
+	}
+	config.Repository, config.Tag, _ = strings.Cut(c.String("tag"), ":")
+	var sockets []string
+	err = image.Create(c.String("image"), func(file *os.File) (err error) {
+		sockets, err = image.Write(ctx, file, root, config)
+		return err
+	})
+	for _, socket := range sockets {
+		fmt.Fprintf(os.Stderr, "binlibdepcp: note: an image has no sockets: without %s\n",
+			cmdline.Printable(socket))
+	}
+	return err
+}

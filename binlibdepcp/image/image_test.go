@@ -1,0 +1,217 @@
+//go:build linux
+
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// pack makes an image of a directory, and returns its sockets and the files in it.
+func pack(t *testing.T, dir string) (sockets []string, files map[string][]byte) {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	name := filepath.Join(t.TempDir(), "image.tar")
+	require.NoError(t, Create(name, func(file *os.File) (err error) {
+		sockets, err = Write(context.Background(), file, root,
+			Config{Repository: "jail", Tag: "latest", Cmd: []string{"sh"}})
+		return err
+	}))
+	content, err := os.ReadFile(name)
+	require.NoError(t, err)
+	files = map[string][]byte{}
+	for header, text := range entries(t, content) {
+		files[header.Name] = text
+	}
+	return sockets, files
+}
+
+// entries goes through the entries of a tar file.
+func entries(t *testing.T, content []byte) func(func(*tar.Header, []byte) bool) {
+	return func(yield func(*tar.Header, []byte) bool) {
+		r := tar.NewReader(bytes.NewReader(content))
+		for {
+			header, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			require.NoError(t, err)
+			text, err := io.ReadAll(r)
+			require.NoError(t, err)
+			if !yield(header, text) {
+				return
+			}
+		}
+	}
+}
+
+// layerOf follows the lists of the image to its layer and its configuration.
+func layerOf(t *testing.T, files map[string][]byte) (layer, config []byte) {
+	t.Helper()
+	var index struct{ Manifests []descriptor }
+	require.NoError(t, json.Unmarshal(files["index.json"], &index))
+	require.Len(t, index.Manifests, 1)
+	var manifest struct {
+		Config descriptor
+		Layers []descriptor
+	}
+	require.NoError(t, json.Unmarshal(files[index.Manifests[0].name()], &manifest))
+	require.Len(t, manifest.Layers, 1)
+	layer = files[manifest.Layers[0].name()]
+	assert.Len(t, layer, int(manifest.Layers[0].Size))
+	return layer, files[manifest.Config.name()]
+}
+
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string, mode os.FileMode) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+		require.NoError(t, os.Chmod(filepath.Join(dir, name), mode))
+	}
+	require.NoError(t, os.Mkdir(dir+"/d", 0o755))
+	put("d/a", "text", 0o640)
+	put("sticky", "", os.ModeSetuid|0o755)
+	require.NoError(t, os.Link(dir+"/d/a", dir+"/d/b"))
+	require.NoError(t, os.Symlink("/etc/passwd", dir+"/link"))
+	require.NoError(t, unix.Mkfifo(dir+"/pipe", 0o600))
+	listener, err := net.Listen("unix", dir+"/sock")
+	require.NoError(t, err)
+	defer listener.Close()
+
+	sockets, files := pack(t, dir)
+	assert.Equal(t, []string{"sock"}, sockets)
+	layer, config := layerOf(t, files)
+	type entry struct {
+		kind       byte
+		name, link string
+		mode       int64
+		text       string
+	}
+	var got []entry
+	for h, text := range entries(t, layer) {
+		got = append(got, entry{h.Typeflag, h.Name, h.Linkname, h.Mode, string(text)})
+		assert.Equal(t, 0, h.Uid, h.Name)
+		assert.Zero(t, h.ModTime.Unix(), h.Name)
+	}
+	assert.Equal(t, []entry{
+		{tar.TypeDir, "d/", "", 0o755, ""},
+		{tar.TypeReg, "d/a", "", 0o640, "text"},
+		{tar.TypeLink, "d/b", "d/a", 0o640, ""},
+		{tar.TypeSymlink, "link", "/etc/passwd", 0o777, ""},
+		{tar.TypeFifo, "pipe", "", 0o600, ""},
+		{tar.TypeReg, "sticky", "", 0o4755, ""},
+	}, got)
+	assert.Contains(t, string(config), `"architecture":"`+runtime.GOARCH+`"`)
+	assert.Contains(t, string(config), `"Cmd":["sh"]`)
+	assert.JSONEq(t, `{"imageLayoutVersion":"1.0.0"}`, string(files["oci-layout"]))
+}
+
+// The architecture is that of the programs, not that of this machine.
+func TestArchitecture(t *testing.T) {
+	head := func(data byte, machine [2]byte) string {
+		return "\x7fELF\x02" + string(data) + string(make([]byte, 12)) + string(machine[:]) +
+			"more"
+	}
+	for want, files := range map[string][]string{
+		runtime.GOARCH: {"text", head(1, [2]byte{250, 250})},
+		"riscv64": {
+			head(1, [2]byte{243, 0}), head(1, [2]byte{3, 0}), head(1, [2]byte{243, 0}),
+		},
+		"s390x": {head(2, [2]byte{0, 22})},
+	} {
+		dir := t.TempDir()
+		for i, text := range files {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, string(rune('a'+i))),
+				[]byte(text), 0o755))
+		}
+		_, files := pack(t, dir)
+		_, config := layerOf(t, files)
+		assert.Contains(t, string(config), `"architecture":"`+want+`"`)
+	}
+}
+
+// File capabilities are kept. Only root can set them.
+func TestCapabilities(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/ping", nil, 0o755))
+	// cap_net_raw, effective and permitted, version 2: capabilities(7)
+	value := []byte{1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	if err := unix.Setxattr(dir+"/ping", "security.capability", value, 0); err != nil {
+		t.Skip("SKIPPED: a file can't get capabilities here:", err)
+	}
+	_, files := pack(t, dir)
+	layer, _ := layerOf(t, files)
+	for header := range entries(t, layer) {
+		assert.Equal(t, string(value), header.PAXRecords["SCHILY.xattr.security.capability"])
+	}
+}
+
+func TestHeaderOf(t *testing.T) {
+	for _, size := range []int64{0, 1 << 30, 1 << 40} {
+		header, err := headerOf("blobs/sha256/0", size)
+		require.NoError(t, err)
+		require.Len(t, header, headerSize)
+		h, err := tar.NewReader(bytes.NewReader(header)).Next()
+		require.NoError(t, err)
+		assert.Equal(t, size, h.Size)
+	}
+}
+
+// A file that shrinks while it is read, and a context that ends, stop the packing.
+func TestStop(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/a", make([]byte, 100), 0o600))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "x"))
+	require.NoError(t, err)
+	defer file.Close()
+
+	ctx, cancel := context.WithCancelCause(context.Background())
+	why := errors.New("stop")
+	cancel(why)
+	_, err = Write(ctx, file, root, Config{})
+	assert.ErrorIs(t, err, why)
+
+	p := &packer{root: root, w: tar.NewWriter(io.Discard), buffer: make([]byte, 10)}
+	opened, err := os.Open(dir + "/a")
+	require.NoError(t, err)
+	defer opened.Close()
+	header := &tar.Header{Name: "a", Size: 101}
+	require.NoError(t, p.w.WriteHeader(header))
+	assert.ErrorIs(t, p.content(opened, header), ErrChanged)
+}
+
+// A file system may have no files without names.
+func TestCreateNamed(t *testing.T) {
+	dir := t.TempDir()
+	name := dir + "/x"
+	why := errors.New("why")
+	assert.ErrorIs(t, createNamed(name, func(*os.File) error { return why }), why)
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, names)
+	require.NoError(t, createNamed(name, func(file *os.File) error {
+		_, err := file.WriteString("new")
+		return err
+	}))
+	text, err := os.ReadFile(name)
+	require.NoError(t, err)
+	assert.Equal(t, "new", string(text))
+}
