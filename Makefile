@@ -50,7 +50,7 @@ test: ## run all tests, as root or not
 	go test -count=1 -timeout 30m ./...
 
 # Not the packages whose tests run the built programs: the detector sees only the test there.
-BUILT = bench|machines|steptest|docs|doctor|play|workshop|binlibdepcp|randomtree|step[0-9]-[a-z]+
+BUILT = bench|machines|steptest|docs|doctor|play|workshop|binlibdepcp|randomtree|step[0-9]+-[a-z]+|join|container|bundle
 race: ## the tests under the race detector, which needs a C compiler
 	CGO_ENABLED=1 go test -race -count=1 -timeout 30m $$(go list ./... | grep -Ev '/($(BUILT))$$')
 

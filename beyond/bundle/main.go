@@ -1,0 +1,194 @@
+//go:build linux
+
+// Bundle writes the options of the steps as the configuration of an OCI runtime.
+//
+// Usage:
+//
+//	bundle [options] directory [cmd [arg...]]
+//
+// Options:
+//
+//	-h, --help               show this help and exit
+//	-p, --pid                new PID namespace
+//	-m, --mnt                new MNT namespace
+//	-u, --uts hostname       new UTS namespace with that hostname
+//	-n, --net                new NET namespace
+//	-i, --ipc                new IPC namespace
+//	-U, --user               new USER namespace, in which the caller is root
+//	-r, --root dir           make dir the top of all mounts
+//	-g, --cgroup file=value  new cgroup with the limit file=value; may be repeated
+//
+// The directory is a bundle: a directory with the file config.json. The command
+// runc run --bundle DIRECTORY NAME makes the container, and so does crun. A runtime gives
+// the command no capability that config.json doesn't list, and this one lists none.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+	"nsteps/internal/cmdline"
+)
+
+func main() {
+	app := &cli.App{
+		Name:      "bundle",
+		Usage:     "write the options of the steps as the configuration of an OCI runtime",
+		UsageText: "[options] directory [cmd [arg...]]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
+			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
+			&cli.StringFlag{
+				Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+				Usage: "new UTS namespace with that `hostname`",
+			},
+			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
+			&cli.BoolFlag{Name: "i", Aliases: []string{"ipc"}, Usage: "new IPC namespace"},
+			&cli.BoolFlag{
+				Name: "U", Aliases: []string{"user"},
+				Usage: "new USER namespace, in which the caller is root",
+			},
+			&cli.StringFlag{
+				Name: "r", Aliases: []string{"root"},
+				Usage: "make `dir` the top of all mounts",
+			},
+			&cli.StringSliceFlag{
+				Name: "g", Aliases: []string{"cgroup"}, Action: checkLimits,
+				Usage: "new cgroup with the limit `file=value`; may be repeated",
+			},
+		},
+		DisableSliceFlagSeparator: true, // a value may have commas
+		Action:                    run,
+	}
+	cmdline.Configure(app)
+	err := cmdline.Run(app, os.Args)
+	var usage *cmdline.UsageError
+	switch {
+	case errors.As(err, &usage):
+		cmdline.Report(os.Stderr, app.Name, err, "usage: bundle "+app.UsageText+
+			"\nsee: "+cmdline.Quote(os.Args[0])+" --help")
+	case err != nil:
+		cmdline.Report(os.Stderr, app.Name, err, "")
+	}
+	os.Exit(cmdline.ExitStatus(err))
+}
+
+// run writes the file config.json of the bundle.
+func run(c *cli.Context) error {
+	switch {
+	case c.Bool("help"):
+		return cli.ShowAppHelp(c)
+	case c.NArg() == 0:
+		return cmdline.Usagef("bundle takes the directory to write config.json to")
+	case c.String("root") == "" || !c.Bool("mnt"):
+		return cmdline.Usagef("bundle needs --mnt and --root: a runtime changes the root")
+	}
+	config, err := configOf(c)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Args().First(), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(c.Args().First(), "config.json"),
+		append(text, '\n'), 0o644)
+}
+
+// configOf returns the options in the words of the runtime specification (runtime-spec,
+// config.md and config-linux.md).
+func configOf(c *cli.Context) (*specs.Spec, error) {
+	root, err := filepath.Abs(c.String("root"))
+	if err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(root); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, common.Failed("open", c.String("root"), unix.ENOTDIR)
+	}
+	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
+	command := c.Args().Tail()
+	if len(command) == 0 {
+		command = []string{"sh"}
+	}
+	spec := &specs.Spec{
+		Version: "1.0.2", // runc and crun of 2020 know it
+		Root:    &specs.Root{Path: root},
+		Process: &specs.Process{
+			Args: command, Cwd: "/",
+			Env: []string{
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				"TERM=" + os.Getenv("TERM"),
+			},
+			Terminal: noTerminal == nil,
+		},
+		Hostname: c.String("uts"),
+		Linux:    &specs.Linux{Resources: resources(c)},
+	}
+	for _, option := range []struct {
+		name string
+		kind specs.LinuxNamespaceType
+	}{
+		{"pid", specs.PIDNamespace},
+		{"mnt", specs.MountNamespace},
+		{"uts", specs.UTSNamespace},
+		{"net", specs.NetworkNamespace},
+		{"ipc", specs.IPCNamespace},
+		{"user", specs.UserNamespace},
+		{"cgroup", specs.CgroupNamespace},
+	} {
+		if c.IsSet(option.name) {
+			spec.Linux.Namespaces = append(spec.Linux.Namespaces,
+				specs.LinuxNamespace{Type: option.kind})
+		}
+	}
+	if c.Bool("pid") {
+		spec.Mounts = append(spec.Mounts, specs.Mount{
+			Destination: "/proc", Type: "proc", Source: "proc",
+			Options: []string{"nosuid", "nodev", "noexec"},
+		})
+	}
+	if c.Bool("user") {
+		spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getuid()), Size: 1}}
+		spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getgid()), Size: 1}}
+	}
+	return spec, nil
+}
+
+// checkLimits checks the values of the option --cgroup.
+func checkLimits(_ *cli.Context, limits []string) error {
+	for _, limit := range limits {
+		if file, _, ok := strings.Cut(limit, "="); !ok || file == "" {
+			return cmdline.Usagef("--cgroup takes file=value, for example memory.max=64M, "+
+				"not %q", limit)
+		}
+	}
+	return nil
+}
+
+// resources returns the limits. The specification has names of its own only for version 1
+// of cgroups; in version 2 the name of the file is the name of the limit.
+func resources(c *cli.Context) *specs.LinuxResources {
+	limits := c.StringSlice("cgroup")
+	if len(limits) == 0 {
+		return nil
+	}
+	all := map[string]string{}
+	for _, limit := range limits {
+		file, value, _ := strings.Cut(limit, "=")
+		all[file] = value
+	}
+	return &specs.LinuxResources{Unified: all}
+}
