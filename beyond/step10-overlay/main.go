@@ -87,13 +87,13 @@ func child(c *cli.Context) error {
 		}
 	}
 	if c.Bool("pid") && c.Bool("mnt") {
-		// The new root may have no /proc yet.
-		if err := os.MkdirAll("/proc", 0o555); err != nil {
+		proc, err := rootfs.Proc(c) // the new root may have none yet, or a link
+		if err != nil {
 			return err
 		}
 		// ps reads /proc, and a proc shows the PID namespace of the process that mounts it.
 		const mountFlags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-		if err := unix.Mount("proc", "/proc", "proc", mountFlags, ""); err != nil {
+		if err := unix.Mount("proc", proc, "proc", mountFlags, ""); err != nil {
 			return common.Failed("mount proc on", "/proc", err)
 		}
 		common.Childf(c, "mounted a new proc on /proc")
@@ -132,11 +132,11 @@ func overlay(c *cli.Context, image string) (dir string, err error) {
 // pivot makes dir the root directory and the top of all mounts. The old root lies over it
 // until leave, and is the working directory.
 func pivot(c *cli.Context, dir string) error {
-	old, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	old, err := os.OpenFile("/", unix.O_PATH, 0)
 	if err != nil {
-		return common.Failed("open", "/", err)
+		return err
 	}
-	defer unix.Close(old)
+	defer old.Close()
 	if dir, err = rootfs.Name(dir); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func pivot(c *cli.Context, dir string) error {
 		return common.Failed("pivot_root", dir, err)
 	}
 	common.Childf(c, "made %s the top of all mounts", dir)
-	return unix.Fchdir(old)
+	return old.Chdir()
 }
 
 // leave unmounts the old root, now though it is in use (MNT_DETACH). A USER namespace may

@@ -33,6 +33,9 @@ var Hints = []common.Hint{
 		ID: "way", Text: "you may not enter a directory on the way",
 		Command: "namei -l OBJECT",
 	}},
+	{Operations: "mkdir", Errno: unix.EEXIST, Cause: noPlace},
+	{Operations: "mkdir", Errno: unix.ENOTDIR, Cause: noPlace},
+	{Operations: "mkdir", Errno: unix.ELOOP, Cause: noPlace},
 	{Operations: "pivot_root", Errno: unix.EINVAL, When: onInitramfs, Make: initramfs},
 	{Operations: "pivot_root", Errno: unix.EBUSY, Make: overlay},
 	{Operations: "pivot_root", Errno: unix.EINVAL, When: mappedRoot, Make: overlay},
@@ -44,6 +47,13 @@ var Hints = []common.Hint{
 		ID: "noexec", Text: "the root file system is on a mount with the option noexec",
 		Command: "findmnt -T JAIL",
 	}},
+}
+
+// noPlace: a file or a link is where a directory must be, to mount something on it.
+var noPlace = cause.Cause{
+	ID: "no-place", Command: "ls -ld JAILOBJECT",
+	Text: "in the root file system this is a file, or a link that leads to no directory " +
+		"there; to see it",
 }
 
 // mappedRoot: this is root, but not of the machine.

@@ -56,3 +56,12 @@ func Name(dir string) (string, error) {
 	}
 	return os.Getwd()
 }
+
+// Proc returns a name for the directory on which a new proc is mounted. A link of the
+// image could lead to the old root, which lies over the new one.
+func Proc(c *cli.Context) (name string, err error) {
+	if c.IsSet("root") {
+		return Place("/proc")
+	}
+	return "/proc", nil
+}
