@@ -79,6 +79,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"ipc":    {[]string{"queue", "ipc"}, []string{"ipcs", "ipcmk", "ipcrm"}},
 	"chroot": {[]string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
 	"user":   {[]string{"userns"}, []string{"setpriv", "pgrep", "ip"}},
+	"pivot":  {[]string{"pivot"}, []string{"findmnt", "nsenter", "pivot_root", golang}},
 }
 
 // probesOf returns the probes of a step, those of its bases first.

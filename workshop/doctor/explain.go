@@ -76,6 +76,13 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 			ID: "veth", Text: "chapter 4 creates such a pair of links",
 			Command: x.Sudo() + "modprobe veth",
 		}
+	case f.Op == "pivot_root":
+		return cause.Cause{
+			ID: "initramfs",
+			Text: "pivot_root(2) can't move the initial RAM file system, and some machines " +
+				"run from it; chroot(2) works there",
+			Command: x.program("step6-chroot") + " -pmc jail sh",
+		}
 	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
 		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
 	case f.Op == "clone" && contains(spent, f.Errno):

@@ -59,6 +59,12 @@ var probes = []probe{
 		ownHostname,
 		"step7-user -u box -U root true",
 	},
+	{
+		"pivot", unix.CLONE_NEWPID | unix.CLONE_NEWNS,
+		[]string{"proc"},
+		pivot,
+		"step8-pivot -pmr img sh",
+	},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -180,4 +186,33 @@ func chroot() error {
 		return linux.Failed("chdir", "/", err)
 	}
 	return mountProc()
+}
+
+// pivot does what step 8 does, with a tree of which nothing is missing: the host's.
+func pivot() error {
+	if err := private(); err != nil {
+		return err
+	}
+	const image = "/proc" // any directory
+	old, err := os.OpenFile("/", unix.O_PATH, 0)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	if err := unix.Mount("/", image, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return linux.Failed("bind mount", "/", err)
+	}
+	if err := unix.PivotRoot(image, image); err != nil {
+		return linux.Failed("pivot_root", image, err)
+	}
+	if err := old.Chdir(); err != nil {
+		return err
+	}
+	if err := mountProc(); err != nil {
+		return err
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return linux.Failed("unmount", "the old root", err)
+	}
+	return nil
 }

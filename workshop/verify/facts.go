@@ -29,6 +29,7 @@ type facts struct {
 	Others     int                  `json:"others"` // processes in its own PID namespace
 	Root       string               `json:"root"`   // directory
 	HostRoot   bool                 `json:"host_root"`
+	Above      string               `json:"above"`  // directory above its root; or ""
 	Proc       string               `json:"proc"`   // of which PID namespace its /proc is
 	Mounts     *comparison          `json:"mounts"` // in its own MNT namespace
 	Hostname   string               `json:"hostname"`
@@ -218,7 +219,26 @@ func (f *facts) root(host int) (err error) {
 		return linux.Failed("stat", file(host, "root"), err)
 	}
 	f.HostRoot = its.Dev == hosts.Dev && its.Ino == hosts.Ino
-	return nil
+	return f.above(&its)
+}
+
+// above looks for a directory above the root directory of a process. For the process ".."
+// stops there, but for this program only at the top of the mounts.
+func (f *facts) above(root *unix.Stat_t) error {
+	name := file(f.PID, "root/..")
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return linux.Failed("open", name, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return linux.Failed("stat", name, err)
+	}
+	if st.Dev != root.Dev || st.Ino != root.Ino {
+		f.Above, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	}
+	return err
 }
 
 // proc finds out of which PID namespace the /proc is that the process sees. PID 1 in

@@ -173,7 +173,35 @@ var goals = []goal{
 			then: command{"step7-user", "-nU root bash"},
 		},
 	}},
+	{"step8-pivot", "pivot_root", []check{
+		{
+			text: "a root directory that isn't the host's", fact: "root",
+			holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
+			hint: "The process has the host's root directory. An option of step8-pivot " +
+				"takes another one, and that option needs a MNT namespace. \"binlibdepcp " +
+				"bash ls ps img\" makes a small one.",
+			then: pivoted,
+		},
+		{
+			text: "nothing above that root directory", fact: "root",
+			holds: func(f *facts) bool {
+				return f.Root != "" && !f.HostRoot && f.Above == ""
+			},
+			why: func(f *facts) string {
+				if f.Above == "" {
+					return ""
+				}
+				return f.Above + " is above it"
+			},
+			hint: "chroot(2) changes the root directory of a process, and leaves the list " +
+				"of mounts as it is. Another program of this suite changes the list.",
+			then: pivoted,
+		},
+		properProc(pivoted),
+	}},
 }
+
+var pivoted = command{"step8-pivot", "-pmr img bash --norc"}
 
 var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash --norc"}
 
