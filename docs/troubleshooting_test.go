@@ -284,7 +284,7 @@ func TestHeadings(t *testing.T) {
 	}
 	ops := []string{"mkdir", "open", "copy", "write", "mknod", "kill child"}
 	for _, dir := range []string{
-		"common", "internal/job", "internal/linux", "step*", "beyond/internal/*",
+		"common", "internal/job", "internal/linux", "step*", "beyond/*", "beyond/internal/*",
 	} {
 		for _, op := range operations(t, "../"+dir+"/*.go") {
 			ops = append(ops, op.text)
