@@ -39,4 +39,5 @@ done <<-LIST
 	6-tmp step6-chroot TestExerciseTmp
 	6-escape step6-chroot TestExerciseEscape
 	7-user beyond/step7-user TestExercise
+	8-pivot beyond/step8-pivot TestExercise
 LIST
