@@ -123,6 +123,7 @@ func jailDir(t *testing.T) string {
 	out, err := exec.Command("binlibdepcp", "-q", "/bin/sh",
 		filepath.Join(dir, "jail")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.Symlink("jail", filepath.Join(dir, "img")))
 	return dir
 }
 
@@ -138,6 +139,7 @@ func TestVerifyHints(t *testing.T) {
 		"4": {"step4-net -n", "ip link set lo up"},
 		"5": {"step5-ipc -i yes", "ipcmk -Q"},
 		"6": {"step6-chroot -pmnu box -i yes -c jail"},
+		"8": {"step8-pivot -pmr img"},
 	} {
 		t.Run(n, func(t *testing.T) {
 			steptest.NeedsHost(t)
@@ -308,6 +310,14 @@ func TestVerifyFacts(t *testing.T) {
 		{
 			"a jail without proc", "6", "step6-chroot -pnu box -i yes -c jail", "", 1,
 			`✗ a /proc that .*: there is none`,
+		},
+		{
+			"in a chroot", "8", "step6-chroot -pmc jail", "", 1,
+			`✗ nothing above that root directory:\s+/\S+ is above it`,
+		},
+		{
+			"in an image", "8", "step8-pivot -pmr img", "", 0,
+			`✓ nothing above that root directory`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

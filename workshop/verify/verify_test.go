@@ -108,7 +108,16 @@ func TestJudge(t *testing.T) {
 		{"all", "4", nil, "✓✓", ""},
 		{"all", "5", nil, "✓✓", ""},
 		{"all", "6", nil, "✓✓✓", ""},
+		{"all", "8", nil, "✓✓✓", ""},
 
+		{
+			"in a chroot", "8", func(f *facts) { f.Above = "/tmp" }, "✓✗✓",
+			pivoted.program + " " + pivoted.args,
+		},
+		{
+			"the host's root", "8", func(f *facts) { f.HostRoot = true }, "✗✗✓",
+			pivoted.program + " " + pivoted.args,
+		},
 		{"the host's PID namespace", "1", shares("pid"), "✗✗✗", pid},
 		{
 			"PID 1 of the host's", "1",
