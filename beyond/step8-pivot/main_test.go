@@ -53,6 +53,30 @@ func TestRootfs(t *testing.T) {
 	}
 }
 
+// The keys of a terminal work in an image, which has no /dev/tty.
+func TestTerminal(t *testing.T) {
+	tt := steptest.OpenShell(t)
+	image := t.TempDir() + "/img"
+	tt.Run("binlibdepcp -q cat sleep " + image)
+	tt.Type("step8-pivot -pmr " + image + " cat -u\n")
+	steptest.WaitForProcess(t, "cat -u", "S")
+	tt.Type(steptest.CtrlZ)
+	tt.Expect(`Stopped.*\n(.*\n)*host> $`)
+	steptest.WaitForProcess(t, "cat -u", "T")
+	tt.Type("fg\n")
+	tt.Expect("cat -u\n")
+	tt.Type("one\n")
+	tt.Expect("(one\n.*){2}")
+	tt.Type(steptest.CtrlD)
+	tt.Expect("host> $")
+	tt.AssertStatus("0")
+	tt.Type("step8-pivot -mr " + image + " sleep 86308\n")
+	steptest.WaitForProcess(t, "sleep 86308", "S")
+	tt.Type(steptest.CtrlC)
+	tt.Expect("host> $")
+	tt.AssertStatus("130")
+}
+
 // Whenever it is killed, nothing is left.
 func TestKilled(t *testing.T) {
 	steptest.NeedsHost(t)
