@@ -140,6 +140,10 @@ func (ch *Child) Abort(err error) error {
 	if early := ch.early(ws); early != nil {
 		return early
 	}
+	// Ctrl-C goes to the child, too, which can't be set up any more.
+	if ws.Signaled() && ws.Signal() != unix.SIGKILL {
+		return ch.interrupted(ws.Signal())
+	}
 	return err
 }
 
@@ -173,11 +177,15 @@ func (ch *Child) early(ws unix.WaitStatus) error {
 		return err
 	}
 	if sig := ch.job.Interrupted(); sig != 0 {
-		fmt.Fprintf(os.Stderr, "%s: stopped by signal %d (%v) before the command began\n",
-			ch.c.App.Name, sig, sig)
-		return cmdline.Status(128 + int(sig))
+		return ch.interrupted(sig)
 	}
 	return nil
+}
+
+func (ch *Child) interrupted(sig syscall.Signal) error {
+	fmt.Fprintf(os.Stderr, "%s: stopped by signal %d (%v) before the command began\n",
+		ch.c.App.Name, sig, sig)
+	return cmdline.Status(128 + int(sig))
 }
 
 // crash returns an error if the child's Go runtime has failed, which prints a trace and

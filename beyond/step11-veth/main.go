@@ -1,7 +1,6 @@
 //go:build linux
 
-// Step11-veth runs a command in new PID, MNT, UTS and NET namespaces, with a cable to
-// the host.
+// Step11-veth runs a command in new namespaces, with a network cable to the host.
 //
 // Usage:
 //
@@ -10,22 +9,20 @@
 // Options:
 //
 //	-h, --help               show this help and exit
-//	-v, --verbose            say what parent and child do
+//	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
 //	-m, --mnt                new MNT namespace
 //	-u, --uts hostname       new UTS namespace with that hostname
 //	-n, --net                new NET namespace
 //	-e, --veth network       cable to the host, with addresses of the network
 //
-// New in this step: a pair of veth links, which is a cable. The host has one end, and the
-// child has the other. The host gets the first address of the network, the child the
-// second.
+// New in this step: a pair of veth links, the two ends of a cable. The host's end has the
+// first address of the network, the child's end the second.
 package main
 
 import (
 	"github.com/urfave/cli/v2"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"nsteps/beyond/internal/network"
@@ -73,10 +70,7 @@ func parent(c *cli.Context) error {
 	}
 	if c.IsSet("veth") {
 		cable, err := plug(c, process)
-		if cable != nil {
-			// The kernel deletes the cable with the namespace, but some time after it.
-			defer func() { _ = netlink.LinkDel(cable) }()
-		}
+		defer network.Unplug(cable) // the kernel does, too, but some time after the end
 		if err != nil {
 			return process.Abort(err)
 		}
@@ -87,47 +81,56 @@ func parent(c *cli.Context) error {
 
 // plug makes the cable and sets up both ends, and lo. It returns the host's end.
 func plug(c *cli.Context, process *common.Child) (cable netlink.Link, err error) {
-	here, there := network.Addresses(c.String("veth"))
-	if err := network.Unused(here); err != nil {
+	here, there, err := network.Addresses(c.String("veth"))
+	if err != nil {
 		return nil, err
 	}
-	ns, err := netns.GetFromPath(process.Proc("ns/net"))
+	inside, err := network.Open(process)
 	if err != nil {
-		return nil, common.Failed("open", process.Proc("ns/net"), err)
+		return nil, err
 	}
-	defer ns.Close()
+	defer inside.Close()
 	// The kernel puts a number in the place of %d. The peer is made in the child's
 	// namespace: a peer made here and moved stays here if the parent is killed between.
 	pair := netlink.NewVeth(netlink.LinkAttrs{Name: "veth%d"})
-	pair.PeerName, pair.PeerNamespace = "eth0", netlink.NsFd(ns)
+	pair.PeerName, pair.PeerNamespace = "eth0", netlink.NsFd(inside.Fd())
 	if err := netlink.LinkAdd(pair); err != nil {
 		return nil, common.Failed("add link", pair.Name, err)
 	}
-	// A netlink socket belongs to the namespace that it was made in.
-	inside, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, common.Failed("open a netlink socket in", process.Proc("ns/net"), err)
-	}
-	defer inside.Close()
 	if cable, err = network.OtherEnd(inside, "eth0"); err != nil {
 		return nil, err
 	}
-	for _, end := range []struct {
-		in            *netlink.Handle
-		name, address string
-	}{
-		{&netlink.Handle{}, cable.Attrs().Name, here}, {inside, "eth0", there},
-		{inside, "lo", "127.0.0.1/8"},
-	} {
-		if err := network.SetUp(end.in, end.name, end.address); err != nil {
-			return cable, err
-		}
-		common.Parentf(c, "set up %s with %s", end.name, end.address)
-	}
-	if err := network.WaitUntilUp(&netlink.Handle{}, cable.Attrs().Name); err != nil {
+	if err := setUp(c, cable.Attrs().Name, here); err != nil {
 		return cable, err
 	}
-	return cable, network.WaitUntilUp(inside, "eth0")
+	// Another run may have taken the network since the first look.
+	if err := network.CheckUnused(here, cable); err != nil {
+		return cable, err
+	}
+	// Netlink acts on the NET namespace of the thread that calls it (netlink(7)).
+	for _, link := range [][2]string{{"lo", "127.0.0.1/8"}, {"eth0", there}} {
+		err := network.In(inside, func() error { return setUp(c, link[0], link[1]) })
+		if err != nil {
+			return cable, err
+		}
+	}
+	return cable, network.WaitUntilUp(inside, "eth0", cable)
+}
+
+// setUp does to a link what ip address add and ip link set up do.
+func setUp(c *cli.Context, name, address string) error {
+	link, ip, err := network.Find(name, address)
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(link, ip); err != nil {
+		return common.Failed("add address to link", name, err)
+	}
+	common.Parentf(c, "set up %s with %s", name, address)
+	if err := netlink.LinkSetUp(link); err != nil {
+		return common.Failed("set up link", name, err)
+	}
+	return nil
 }
 
 // child runs in the new namespaces, as this program again, and becomes the command.

@@ -121,6 +121,13 @@ func (f *Facts) Sudo() string {
 	return "sudo "
 }
 
+// CouldBeRoot reports whether a user without privileges could be root in a new user
+// namespace.
+func (f *Facts) CouldBeRoot() bool {
+	return f.UID != 0 && !f.SysAdmin && !f.Bounded && !f.NoClone && !f.AppArmor &&
+		!f.InChroot && !f.Seccomp && f.Limits["user"] != "0"
+}
+
 // fill returns the command that brings into the jail what a program needs, and the
 // program itself unless it is there. The tool is built beside the steps.
 func (f *Facts) fill(program string) string {

@@ -56,8 +56,7 @@ func unmapped(f *cause.Facts, _ string) bool {
 
 // couldBeRoot: a USER namespace would give a plain user the capabilities.
 func couldBeRoot(f *cause.Facts, object string) bool {
-	return !wantsUser(object) && f.UID != 0 && !f.SysAdmin && !f.Bounded && !f.NoClone &&
-		!f.AppArmor && !f.InChroot && !f.Seccomp && f.Limits["user"] != "0"
+	return !wantsUser(object) && f.CouldBeRoot()
 }
 
 // rootMapsRoot: since Linux 5.12, the map of user 0 to user 0 needs a capability.
