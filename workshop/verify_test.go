@@ -140,6 +140,13 @@ func TestVerifyHints(t *testing.T) {
 		"5": {"step5-ipc -i yes", "ipcmk -Q"},
 		"6": {"step6-chroot -pmnu box -i yes -c jail"},
 		"8": {"step8-pivot -pmr img"},
+		"1":  {"step1-pid -p", "sleep 1000 &"},
+		"2":  {"step2-mnt -pm", "mount -t tmpfs none /mnt"},
+		"3":  {"step3-uts -u box"},
+		"4":  {"step4-net -n", "ip link set lo up"},
+		"5":  {"step5-ipc -i yes", "ipcmk -Q"},
+		"6":  {"step6-chroot -pmnu box -i yes -c jail"},
+		"11": {"step11-veth -ne 10.9.8.0/30", "ip route add default via 10.9.8.1"},
 	} {
 		t.Run(n, func(t *testing.T) {
 			steptest.NeedsHost(t)
@@ -288,6 +295,13 @@ func TestVerifyFacts(t *testing.T) {
 			"two links", "4", "step4-net -n",
 			"ip link add name left type veth peer name right; ip link set left up", 1,
 			`links:    lo down, (left up, right down|right down, left up)`,
+		},
+		{
+			"a cable without a route", "11", "step11-veth -ne 10.9.8.0/30", "", 1,
+			`✓ a link other than lo is up\n  ✗ a default route`,
+		},
+		{
+			"the routes of the host", "11", "step1-pid", "", 1, `✗ a default route`,
 		},
 		{
 			"System V", "5", "step5-ipc -i yes", "ipcmk -Q; ipcmk -Q", 0,

@@ -197,6 +197,8 @@ var Patterns = map[string]string{
 	"key":  `\b0x[0-9a-f]{8}\b`, // of a System V queue (ftok(3))
 	// The SHA-256 sum of a part of an image, in hexadecimal digits.
 	"digest": `\b[0-9a-f]{64}\b`,
+	// An end of a cable, with the number of the other end: ip-address(8).
+	"link": `\b(?:veth|eth0@if)[0-9]+(?:@if[0-9]+)?\b`,
 }
 
 var markdown = goldmark.New(goldmark.WithExtensions(extension.Table))

@@ -134,7 +134,8 @@ func TestParseErrors(t *testing.T) {
 		},
 		{
 			"# T\n\n'''sh 1\ntrue\n'''\n\n'''text output pid colour\nx\n'''",
-			`page.md:7: no pattern "colour"; there are date, digest, inode, key, pid, size, tty`,
+			`page.md:7: no pattern "colour"; there are date, digest, inode, key, link, pid, ` +
+				`size, tty`,
 		},
 		{
 			"# T\n\n'''sh\ntrue\n'''",

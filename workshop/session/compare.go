@@ -13,7 +13,7 @@ import (
 )
 
 // order is that in which patterns are tried: the narrow ones first.
-var order = []string{"digest", "date", "tty", "key", "inode", "pid", "size"}
+var order = []string{"digest", "date", "link", "tty", "key", "inode", "pid", "size"}
 
 // varying matches what differs by one of these kinds, each a group with its name. Before
 // them it matches the number of a job, which isn't a PID.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +36,7 @@ type facts struct {
 	Hostname   string               `json:"hostname"`
 	HostName   string               `json:"host_hostname"`
 	Links      []link               `json:"links"`  // in its own NET namespace
+	Routed     bool                 `json:"routed"` // with a default route there
 	Queues     *queues              `json:"queues"` // in its own IPC namespace
 	Identity   *identity            `json:"identity"`
 	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
@@ -117,6 +119,9 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	}
 	if f.own("pid") {
 		f.note("others", f.population(all, self))
+	}
+	if f.own("net") {
+		f.note("routed", f.routes())
 	}
 	f.note("identity", f.identity())
 	f.note("root", f.root(host.PID))
@@ -277,6 +282,21 @@ func (f *facts) proc(host int) error {
 		f.Proc = procOther
 	default:
 		return linux.Failed("readlink", name+"/1/ns/pid", err)
+	}
+	return nil
+}
+
+// routes looks for a default route, which leads to 0.0.0.0/0. The file has a line for each
+// route, with destination and mask as hexadecimal numbers (proc_pid_net(5)).
+func (f *facts) routes() error {
+	text, err := os.ReadFile(file(f.PID, "net/route"))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		f.Routed = f.Routed || len(fields) > 7 && fields[1] == "00000000" &&
+			fields[7] == "00000000"
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"nsteps"
@@ -198,6 +199,27 @@ var goals = []goal{
 			then: pivoted,
 		},
 		properProc(pivoted),
+	}},
+	{"step11-veth", "veth", []check{
+		own("net", command{"step11-veth", "-ne 10.9.8.0/30 bash --norc"}),
+		{
+			text: "a link other than lo is up", fact: "links",
+			holds: func(f *facts) bool {
+				return slices.ContainsFunc(f.Links, func(l link) bool {
+					return l.Name != "lo" && l.Up
+				})
+			},
+			hint: "A new NET namespace has one link, lo. An option of step11-veth makes " +
+				"another, one end of a cable, and needs a network of four addresses.",
+			then: command{"step11-veth", "-ne 10.9.8.0/30 bash --norc"},
+		},
+		{
+			text: "a default route", fact: "routed",
+			holds: func(f *facts) bool { return f.Routed },
+			hint: "Its routes lead to the other end of the cable and nowhere else. Add " +
+				"one for all other networks. Its gateway is the host's end.",
+			then: command{"", "ip route add default via 10.9.8.1"},
+		},
 	}},
 }
 
