@@ -43,6 +43,8 @@ var commands = []command{
 	{"hostname", "", [4]string{"hostname", "hostname", "inetutils", "net-tools"}},
 	{"domainname", "", [4]string{"hostname", "hostname", "yp-tools", "net-tools"}},
 	{"ip", "-brief link", [4]string{"iproute2", "iproute", "iproute2", "iproute2"}},
+	{"ping", "-V", [4]string{"iputils-ping", "iputils", "iputils", "iputils-ping"}},
+	{"nft", "-v", [4]string{"nftables", "nftables", "nftables", "nftables"}},
 	{"ipcs", "-q", utilLinux},
 	{"ipcmk", "-V", utilLinux},
 	{"ipcrm", "-V", utilLinux},
@@ -80,6 +82,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"chroot": {[]string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
 	"user":   {[]string{"userns"}, []string{"setpriv", "pgrep", "ip"}},
 	"pivot":  {[]string{"pivot"}, []string{"findmnt", "nsenter", "pivot_root", golang}},
+	"veth":   {[]string{"lo", "veth"}, []string{"ping", "nsenter", "pgrep"}},
 }
 
 // probesOf returns the probes of a step, those of its bases first.
@@ -94,7 +97,7 @@ func probesOf(step nsteps.Step) (names []string) {
 const jailer = "binlibdepcp"
 
 // optional is what the chapters show and no step needs.
-var optional = []string{"lo", "veth", "unshare", "strace", "readelf"}
+var optional = []string{"lo", "veth", "nft", "unshare", "strace", "readelf"}
 
 func probeNames() (names []string) {
 	for _, p := range probes {

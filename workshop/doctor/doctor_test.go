@@ -42,6 +42,12 @@ var uses = map[string][]string{
 	"step7-user":   {"-pmnu box -U root ip -brief link", "-U nobody sh -c true"},
 	"step8-pivot":  {"-pmr $JAIL sh -c true"},
 	"binlibdepcp":  {"-q /bin/sh $OUT"},
+	"step11-veth": {
+		"-pmnu box ip -brief link",
+		// The cable leads to a NET namespace that needs no root of another one.
+		"-n $BIN/step11-veth -ne 10.9.8.0/30 true",
+	},
+	"binlibdepcp": {"-q /bin/sh $OUT"},
 }
 
 // environments are made by scripts, which then execute what they are given, and in which
@@ -339,11 +345,11 @@ func (e *environment) command(args ...string) *exec.Cmd {
 	require.NoError(e.t, os.Mkdir(root, 0o755))
 	cmd := exec.Command("sh",
 		append([]string{"-euc", "files=\n" + e.script, "sh"}, args...)...)
-	for i := range cmd.Args[4:] {
-		cmd.Args[4+i] = strings.NewReplacer("$JAIL", e.dir+"/jail", "$OUT",
-			out).Replace(cmd.Args[4+i])
-	}
 	bin := filepath.Dir(steptest.Bin("workshop"))
+	for i := range cmd.Args[4:] {
+		cmd.Args[4+i] = strings.NewReplacer("$JAIL", e.dir+"/jail", "$OUT", out,
+			"$BIN", bin).Replace(cmd.Args[4+i])
+	}
 	cmd.Env = append(os.Environ(), "ROOT="+root, "OUT="+out, "BIN="+bin,
 		"TMP="+filepath.Dir(bin), "files=")
 	return cmd

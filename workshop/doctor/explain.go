@@ -73,7 +73,7 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 		return x.missing(name, f)
 	case name == "veth" && f.Op != "clone":
 		return cause.Cause{
-			ID: "veth", Text: "chapter 4 creates such a pair of links",
+			ID: "veth", Text: "chapters 4 and 11 create such a pair of links",
 			Command: x.Sudo() + "modprobe veth",
 		}
 	case f.Op == "pivot_root":
