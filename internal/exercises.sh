@@ -40,4 +40,5 @@ done <<-LIST
 	6-escape step6-chroot TestExerciseEscape
 	7-user beyond/step7-user TestExercise
 	8-pivot beyond/step8-pivot TestExercise
+	11-veth beyond/step11-veth TestExercise
 LIST
