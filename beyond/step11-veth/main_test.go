@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "beyond/step11-veth", "beyond/step7-user")
+	steptest.Main(m, "beyond/step11-veth", "beyond/step7-user", "step4-net")
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step11-veth") }
