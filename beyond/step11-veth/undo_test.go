@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"nsteps/docs"
 	"nsteps/internal/steptest"
@@ -39,8 +40,15 @@ func TestUndo(t *testing.T) {
 		return forwarding(t) == "1" && translates(t) && len(cables(t)) == 1
 	})
 
+	// A read of the terminal has to return before it can be closed.
+	terminal.Type("while echo working; do sleep 0.1; done\n")
+	terminal.Expect("\nworking\n")
 	terminal.HangUp()
 	steptest.WaitFor(t, "the host to be as before", func() bool {
+		// The shells are orphans of this process now. A zombie would still be a process.
+		for pid := 1; pid > 0; {
+			pid, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		}
 		return forwarding(t) == before && !translates(t) && len(cables(t)) == 0
 	})
 }
