@@ -286,7 +286,7 @@ func (f *facts) proc(host int) error {
 	return nil
 }
 
-// routes looks for a default route, which leads to 0.0.0.0/0. The file has a line for each
+// routes looks for a default route, which leads to 0.0.0.0/0. The file has a line for a
 // route, with destination and mask as hexadecimal numbers (proc_pid_net(5)).
 func (f *facts) routes() error {
 	text, err := os.ReadFile(file(f.PID, "net/route"))
