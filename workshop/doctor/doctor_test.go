@@ -41,7 +41,6 @@ var uses = map[string][]string{
 	"step6-chroot": {"-pmnu box -i yes -c $JAIL sh -c true"},
 	"step7-user":   {"-pmnu box -U root ip -brief link", "-U nobody sh -c true"},
 	"step8-pivot":  {"-pmr $JAIL sh -c true"},
-	"binlibdepcp":  {"-q /bin/sh $OUT"},
 	"step11-veth": {
 		"-pmnu box ip -brief link",
 		// The cable leads to a NET namespace that needs no root of another one.
