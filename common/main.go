@@ -41,7 +41,8 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	}
 	var jail string
 	var root cause.Root
-	app.Usage = "run a command in the new namespaces that the options name"
+	app.Usage = cmp.Or(app.Usage,
+		"run a command in the new namespaces that the options name")
 	app.UsageText = "[options] [cmd [arg...]]"
 	app.Flags = append([]cli.Flag{&cli.BoolFlag{
 		Name: "v", Aliases: []string{"verbose"},

@@ -17,6 +17,7 @@ import (
 // namespace (setns(2)); a Go program has several, a copy made by fork(2) has one.
 type Reexec struct {
 	Enter   []int   // descriptors of namespaces, at most 8, the USER namespace first
+	Process uintptr // CLONE_NEW flags, if Enter is a pidfd: namespaces of that process
 	Unshare uintptr // CLONE_NEW flags of new namespaces, after that
 	Stdout  int     // the descriptor that becomes its stdout
 	Root    bool    // its user and group are 0, if the USER namespace has a 0
@@ -53,7 +54,8 @@ func (r *Reexec) Start(args ...string) (pid int, operation string, err error) {
 		return 0, "execve", err
 	}
 	f := fork{
-		count: len(r.Enter), unshare: r.Unshare, stdout: uintptr(r.Stdout),
+		parent: uintptr(os.Getpid()), count: len(r.Enter), process: r.Process,
+		unshare: r.Unshare, stdout: uintptr(r.Stdout),
 		root: r.Root, signals: r.Signals, path: path, argv: &argv[0], envv: &envv[0],
 	}
 	for i, fd := range r.Enter {
@@ -93,8 +95,10 @@ const maxEnter = 8
 
 // A fork is what the copy of this process needs, prepared before there is one.
 type fork struct {
+	parent     uintptr
 	enter      [maxEnter]uintptr
 	count      int
+	process    uintptr
 	unshare    uintptr
 	stdout     uintptr
 	root       bool
@@ -157,13 +161,15 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 	}
 	var failed failure
 	for i := 0; i < f.count && errno == 0; i++ {
-		_, _, errno = unix.RawSyscall(unix.SYS_SETNS, f.enter[i&(maxEnter-1)], 0, 0)
+		_, _, errno = unix.RawSyscall(unix.SYS_SETNS, f.enter[i&(maxEnter-1)],
+			f.process, 0)
 	}
 	if errno == 0 && f.unshare != 0 {
 		failed[0] = stageUnshare
 		_, _, errno = unix.RawSyscall(unix.SYS_UNSHARE, f.unshare, 0, 0)
 	}
 	if f.root { // a USER namespace without a 0 refuses that
+		_, _, _ = unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_SETRESGID, 0, 0, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_SETRESUID, 0, 0, 0)
 	}
@@ -172,6 +178,9 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 		_, _, _ = unix.RawSyscall(unix.SYS_DUP3, f.stdout, 1, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG,
 			uintptr(unix.SIGKILL), 0)
+		if ppid, _, _ := unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0); ppid != f.parent {
+			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0) // it ended before that
+		}
 		if f.signals {
 			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 				uintptr(unsafe.Pointer(&f.mask)), 0, 8, 0, 0)

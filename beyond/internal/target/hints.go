@@ -3,37 +3,70 @@
 package target
 
 import (
+	"os"
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
 	"nsteps/internal/cause"
+	"nsteps/internal/cmdline"
 )
+
+const look = "look at the namespaces of"
+
+var thread = cause.Cause{
+	ID: "thread", Command: "grep Tgid /proc/OBJECT/status",
+	Text: "that is the number of a thread; the PID of its process is Tgid here",
+}
 
 // Hints are the failures of a program that joins namespaces.
 var Hints = []common.Hint{
-	{Operations: "pidfd_open|look at the namespaces of|setns", Errno: unix.ESRCH,
-		Cause: cause.Cause{
-			ID: "ended", Command: "workshop ns",
-			Text: "there is no such process, or it has ended; to see the processes",
-		}},
-	{Operations: "pidfd_open", Errno: unix.EINVAL, Cause: cause.Cause{
-		ID: "thread", Command: "grep Tgid /proc/OBJECT/status",
-		Text: "that is the number of a thread; the PID of its process is",
+	{Operations: "pidfd_open|setns|" + look, Errno: unix.ESRCH, Cause: cause.Cause{
+		ID: "ended", Command: "ps -e",
+		Text: "your PID namespace has no such process, or it has ended; to see the " +
+			"processes",
 	}},
-	{Operations: "pidfd_open", Errno: unix.ENOENT, Cause: cause.Cause{
-		ID: "thread", Command: "grep Tgid /proc/OBJECT/status",
-		Text: "that is the number of a thread; the PID of its process is",
-	}},
-	{Operations: "look at the namespaces of", Errno: unix.EACCES, Cause: cause.Cause{
+	{Operations: "pidfd_open", Errno: unix.EINVAL, Cause: thread},
+	{Operations: "pidfd_open", Errno: unix.ENOENT, Cause: thread}, // since Linux 6.15
+	{Operations: look, Errno: unix.EACCES, When: plain, Cause: cause.Cause{
 		ID: "other-user", Command: "sudo SELF",
 		Text: "the process belongs to another user, or has more privileges than you; be root",
 	}},
-	{Operations: "setns", Errno: unix.EINVAL, Cause: cause.Cause{
-		ID: "outer-pid", Command: "",
-		Text: "a PID namespace above one's own can't be joined (see setns(2))",
+	{Operations: look, Errno: unix.EACCES, Cause: cause.Cause{
+		ID: "outer-user",
+		Text: "the process is outside of this USER namespace, where its root has no power; " +
+			"join it from outside",
 	}},
+	{Operations: "setns", Errno: unix.EPERM, When: inCopy, Make: withoutUser},
+	{Operations: "setns", Errno: unix.EPERM, When: noRoot, Make: withUser},
 	{Operations: "clone", Errno: unix.ENOMEM, Cause: cause.Cause{
-		ID: "init-ended", Command: "",
-		Text: "PID 1 of that PID namespace has ended, so no process can start in it",
+		ID: "init-ended",
+		Text: "not the memory: PID 1 of that PID namespace has ended, " +
+			"so no process can start in it",
 	}},
+}
+
+func plain(f *cause.Facts, _ string) bool  { return f.UID != 0 }
+func noRoot(f *cause.Facts, _ string) bool { return f.UID != 0 || f.UserNS }
+func inCopy(*cause.Facts, string) bool     { return os.Getenv(copied) != "" }
+
+// withUser is the command line with the option --user.
+func withUser(f *cause.Facts, _ string) cause.Cause {
+	words := append([]string{f.Args[0], "-U"}, f.Args[1:]...)
+	return cause.Cause{
+		ID: "owner", Text: "the USER namespace that owns it must be joined too",
+		Command: cmdline.QuoteAll(words),
+	}
+}
+
+// withoutUser is a command line for the other namespaces of the target, which the object
+// names last.
+func withoutUser(f *cause.Facts, object string) cause.Cause {
+	pid := object[strings.LastIndexByte(object, ' ')+1:]
+	return cause.Cause{
+		ID: "not-owner", Text: "the USER namespace that was joined doesn't own it, or has no " +
+			"user 0; join the others",
+		Command: cmdline.Quote(f.Args[0]) + " -pmuniC -t " + pid + " sh",
+	}
 }

@@ -1,11 +1,14 @@
 //go:build linux
 
-// Package target is what join needs beside its lesson: the process whose namespaces it
-// joins, and a fork of one thread.
+// Package target is what join needs beside its lesson: the options, the process whose
+// namespaces are joined, and a fork of one thread.
 package target
 
 import (
+	"errors"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -13,110 +16,120 @@ import (
 
 	"nsteps/common"
 	"nsteps/internal/cmdline"
-	"nsteps/internal/job"
 	"nsteps/internal/linux"
 )
 
-// variable has the number of the pidfd, for this program when it is executed again.
-const variable = "NSTEPS_TARGET"
-
-// A Target is a process whose namespaces are joined. Its pidfd stays the same process
-// even if another process gets the PID (pidfd_open(2)).
-type Target struct {
-	PID   int
-	PIDFD int
+// Options returns the options: the target, and a letter for each kind of namespace.
+func Options() []cli.Flag {
+	options := []cli.Flag{&cli.IntFlag{
+		Name: "t", Aliases: []string{"target"},
+		Usage: "`PID` of the process whose namespaces to join",
+	}}
+	for _, o := range [][3]string{
+		{"p", "pid", "join its PID namespace"},
+		{"m", "mnt", "join its MNT namespace, and take its root directory"},
+		{"u", "uts", "join its UTS namespace"},
+		{"n", "net", "join its NET namespace"},
+		{"i", "ipc", "join its IPC namespace"},
+		{"U", "user", "join its USER namespace"},
+		{"C", "cgroup", "join its CGROUP namespace"},
+		{"T", "time", "join its TIME namespace"},
+	} {
+		options = append(options,
+			&cli.BoolFlag{Name: o[0], Aliases: []string{o[1]}, Usage: o[2]})
+	}
+	return options
 }
 
-// Open returns the target that the option --target names, or the one that this program
-// has opened before it was executed again.
-func Open(c *cli.Context) (t Target, err error) {
-	t.PID = c.Int("target")
-	if t.PID <= 0 {
-		return t, cmdline.Usagef("--target takes the PID of a process")
+// A Target is a process whose namespaces are joined.
+type Target struct {
+	PID   int
+	PIDFD int // -1 until it is open
+}
+
+// variable has the number of the pidfd for this program when it is executed again.
+const variable = "NSTEPS_TARGET"
+
+// New returns the target that the option --target names. It is open if this program has
+// opened it before it was executed again.
+func New(c *cli.Context) (*Target, error) {
+	t := &Target{PID: c.Int("target"), PIDFD: -1}
+	if t.PID < 1 || t.PID > math.MaxInt32 {
+		return t, cmdline.Usagef("--target takes the PID of a process: join -t PID sh")
 	}
-	if t.PIDFD, err = strconv.Atoi(os.Getenv(variable)); err == nil {
-		return t, nil
+	if pidfd, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		t.PIDFD = pidfd
 	}
-	if t.PIDFD, err = unix.PidfdOpen(t.PID, 0); err != nil {
-		return t, common.Failed("pidfd_open", strconv.Itoa(t.PID), err)
-	}
-	if _, err := unix.FcntlInt(uintptr(t.PIDFD), unix.F_SETFD, 0); err != nil {
-		return t, common.Failed("fcntl", "pidfd", err)
-	}
-	return t, os.Setenv(variable, strconv.Itoa(t.PIDFD))
+	return t, nil
+}
+
+// IsOpen reports whether the target has a pidfd.
+func (t *Target) IsOpen() bool { return t.PIDFD >= 0 }
+
+// Bequeath keeps the pidfd, also for this program when it is executed again.
+func (t *Target) Bequeath(pidfd int) {
+	t.PIDFD = pidfd
+	os.Setenv(variable, strconv.Itoa(pidfd))
+	_, _ = unix.FcntlInt(uintptr(pidfd), unix.F_SETFD, 0)
 }
 
 // Close closes the pidfd when the command is executed.
-func (t Target) Close() { unix.CloseOnExec(t.PIDFD) }
+func (t *Target) Close() { unix.CloseOnExec(t.PIDFD) }
 
-// Differing returns the flags of the target's namespaces that this process is not in.
-func (t Target) Differing() (flags uintptr, err error) {
+// Namespaces returns the flags of the namespaces to join: those that the options name, or
+// all. A namespace that this process is in already is left out, because setns(2) would
+// need a privilege for it too.
+func (t *Target) Namespaces(c *cli.Context) (flags uintptr, err error) {
+	named := func(kind linux.Kind) bool { return c.Bool(kind.File) }
+	all := !slices.ContainsFunc(linux.Kinds, named)
 	for _, kind := range linux.Kinds {
-		ours, err := os.Readlink("/proc/self/ns/" + kind.File)
-		if os.IsNotExist(err) {
-			continue // this kernel has no such namespaces
+		if !kind.Supported() || !all && !named(kind) {
+			continue
 		}
-		theirs, err := os.Readlink(linux.ProcOf(t.PIDFD, "ns/"+kind.File))
+		same, err := t.shares("ns/" + kind.File)
+		if kind.Flag == unix.CLONE_NEWNS && same { // but perhaps in a jail
+			same, err = t.shares("root")
+		}
 		if err != nil {
-			return 0, common.Failed("look at the namespaces of", strconv.Itoa(t.PID), errno(err))
+			return 0, err
 		}
-		if ours != theirs {
+		if !same {
 			flags |= kind.Flag
 		}
 	}
 	return flags, nil
 }
 
-func errno(err error) error {
-	if path, ok := err.(*os.PathError); ok {
-		return path.Err
+// shares reports whether a file of this process in /proc/PID is the target's, too.
+func (t *Target) shares(file string) (bool, error) {
+	var ours, theirs unix.Stat_t
+	if err := unix.Stat("/proc/self/"+file, &ours); err != nil {
+		return false, common.Failed("stat", "/proc/self/"+file, err)
 	}
-	return err
+	err := unix.Stat(linux.ProcOf(t.PIDFD, file), &theirs)
+	return ours.Dev == theirs.Dev && ours.Ino == theirs.Ino, t.failed(err)
 }
 
-// Fork executes this program again, with the same arguments, in namespaces of the target,
-// and waits for its end. The copy that fork(2) makes has one thread, and setns(2) refuses
-// USER and TIME namespaces to a process with more. In the USER namespace the copy is root.
-func Fork(c *cli.Context, t Target, flags uintptr) error {
-	again := linux.Reexec{Stdout: 1, Root: flags&unix.CLONE_NEWUSER != 0, Signals: true}
-	for _, kind := range linux.Kinds {
-		if flags&kind.Flag == 0 {
-			continue
-		}
-		fd, err := unix.Open(linux.ProcOf(t.PIDFD, "ns/"+kind.File),
-			unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return common.Failed("open the "+kind.File+" namespace of",
-				strconv.Itoa(t.PID), err)
-		}
-		defer unix.Close(fd)
-		again.Enter = append(again.Enter, fd)
+// Dir opens a directory of the target: its "root", or its working directory, "cwd".
+func (t *Target) Dir(name string) (fd int, err error) {
+	fd, err = unix.Open(linux.ProcOf(t.PIDFD, name),
+		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return fd, t.failed(err)
+}
+
+// failed returns the error of a look at the target's files in /proc. A process that has
+// ended has no namespaces any more, even as a zombie.
+func (t *Target) failed(err error) error {
+	if err == nil {
+		return nil
 	}
-	j := job.New(c.App.Name, func() bool { return true })
-	pid, operation, err := again.Start(os.Args[1:]...)
-	if err != nil {
-		return common.Failed(operation, Names(t, flags), err)
+	if errors.Is(err, unix.ENOENT) {
+		err = unix.ESRCH
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return common.Failed("pidfd_open", strconv.Itoa(pid), err)
-	}
-	common.Parentf(c, "joined %s in a copy, PID %d", Names(t, flags), pid)
-	j.Begin(pid, pidfd, false)
-	job.CatchStops()
-	ws, err := j.Wait()
-	switch {
-	case err != nil:
-		return common.Failed("wait for copy", strconv.Itoa(pid), err)
-	case ws.Signaled():
-		return cmdline.Status(128 + int(ws.Signal()))
-	case ws.ExitStatus() != 0:
-		return cmdline.Status(ws.ExitStatus())
-	}
-	return nil
+	return common.Failed("look at the namespaces of", strconv.Itoa(t.PID), err)
 }
 
 // Names returns the names of the flags and the PID, for example "CLONE_NEWNET of 4711".
-func Names(t Target, flags uintptr) string {
+func (t *Target) Names(flags uintptr) string {
 	return linux.FlagNames(flags) + " of " + strconv.Itoa(t.PID)
 }
