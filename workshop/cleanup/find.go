@@ -51,7 +51,7 @@ func (t *tidier) queue() {
 			switch {
 			case open && pid != self:
 				return inUseBy(all[pid])
-			case errors.Is(err, os.ErrPermission) && nsteps.Is(all[pid].Command):
+			case errors.Is(err, os.ErrPermission) && procs.IsStep(all[pid]):
 				return reason("perhaps " + string(inUseBy(all[pid])) +
 					", which only root may look at")
 			}

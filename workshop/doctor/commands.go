@@ -37,6 +37,7 @@ var commands = []command{
 	{"mountpoint", "-V", utilLinux},
 	{"findmnt", "-V", utilLinux},
 	{"nsenter", "-V", utilLinux},
+	{"lsns", "-V", utilLinux},
 	{"setpriv", "-V", utilLinux},
 	{"pivot_root", "--help", utilLinux},
 	{"chroot", "--help", coreutils},
@@ -83,6 +84,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"user":   {[]string{"userns"}, []string{"setpriv", "pgrep", "ip"}},
 	"pivot":  {[]string{"pivot"}, []string{"findmnt", "nsenter", "pivot_root", golang}},
 	"veth":   {[]string{"lo", "veth"}, []string{"ping", "nsenter", "pgrep"}},
+	"join":   {[]string{"setns"}, []string{"pgrep", "nsenter", "lsns"}},
 }
 
 // probesOf returns the probes of a step, those of its bases first.

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		"workshop/doctor/testdata/filter")...)
 }
 
-// uses are what is done with each step, with all its options.
+// uses are what is done with each step, with all its options, or in a script.
 var uses = map[string][]string{
 	"step1-pid": {"-p ps -e --no-headers", "-p bash -c true"},
 	"step2-mnt": {"-pm ps -e --no-headers", "-pm mount -V"},
@@ -46,7 +46,10 @@ var uses = map[string][]string{
 		// The cable leads to a NET namespace that needs no root of another one.
 		"-n $BIN/step11-veth -ne 10.9.8.0/30 true",
 	},
-	"binlibdepcp": {"-q /bin/sh $OUT"},
+	"join": {`sh: PATH=/usr/sbin:/usr/bin:/sbin:/bin; $BIN/step1-pid -p sleep 100 | {
+		for n in $(seq 30); do
+			t=$(pgrep -P $(pgrep -P $$ -x step1-pid)) && break; sleep 0.1; done
+		$BIN/join -pt $t true; status=$?; kill -9 $t; exit $status; }`},
 }
 
 // environments are made by scripts, which then execute what they are given, and in which
@@ -373,8 +376,11 @@ func (e *environment) run(args ...string) ([]byte, int) {
 func (e *environment) works(step string) bool {
 	for _, as := range [][]string{nil, strings.Fields(prefix)} {
 		if !slices.ContainsFunc(uses[step], func(use string) bool {
-			return e.command(append(append(slices.Clip(as), steptest.Bin(step)),
-				strings.Fields(use)...)...).Run() != nil
+			argv := append([]string{steptest.Bin(step)}, strings.Fields(use)...)
+			if script, ok := strings.CutPrefix(use, "sh: "); ok {
+				argv = []string{"sh", "-c", script}
+			}
+			return e.command(append(slices.Clip(as), argv...)...).Run() != nil
 		}) {
 			return true
 		}

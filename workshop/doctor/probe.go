@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,6 +66,7 @@ var probes = []probe{
 		pivot,
 		"step8-pivot -pmr img sh",
 	},
+	{"setns", unix.CLONE_NEWPID, []string{"pid"}, joins, "join -t 1 true"},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -79,6 +81,21 @@ func ownHostname() error {
 		return fmt.Errorf("the user in a new USER namespace is %d, not 0", uid)
 	}
 	return hostname()
+}
+
+// joins joins the PID namespace that this process is in. That needs the same calls and
+// the same privilege as to join another.
+func joins() error {
+	process := strconv.Itoa(os.Getpid())
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return linux.Failed("pidfd_open", process, err)
+	}
+	defer unix.Close(pidfd)
+	if err := unix.Setns(pidfd, unix.CLONE_NEWPID); err != nil {
+		return linux.Failed("setns", "CLONE_NEWPID of "+process, err)
+	}
+	return nil
 }
 
 func isPID1() error {

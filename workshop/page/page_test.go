@@ -302,18 +302,20 @@ exit
 
 func TestOpened(t *testing.T) {
 	for line, want := range map[string]string{
-		"bash --norc":                                        "me#",
-		"unshare --uts bash --norc":                          "me#",
-		"chroot jail bash --norc":                            "me#",
-		"step3-uts -u box bash --norc":                       "step3-uts#",
-		"./bin/step3-uts -u box bash --norc":                 "step3-uts#",
-		"PS1='a b# ' nsenter --net bash --norc":              "a b#",
-		"PS1='x# ' step3-uts -u box bash --norc":             "step3-uts#",
-		"step3-uts -u box env PS1='x# ' bash --norc":         "x#",
-		"nsenter -t $(pgrep step3-uts) --uts bash --norc":    "me#",
-		"step1-pid -p $(command -v step2-mnt) bash --norc":   "step2-mnt#",
-		`step1-pid "$(command -v step2-mnt)" -m bash --norc`: "step2-mnt#",
-		"pkill step3-uts; unshare --uts bash --norc":         "me#",
+		"bash --norc":                                                  "me#",
+		"unshare --uts bash --norc":                                    "me#",
+		"chroot jail bash --norc":                                      "me#",
+		"step3-uts -u box bash --norc":                                 "step3-uts#",
+		"./bin/step3-uts -u box bash --norc":                           "step3-uts#",
+		"PS1='a b# ' nsenter --net bash --norc":                        "a b#",
+		"PS1='x# ' step3-uts -u box bash --norc":                       "step3-uts#",
+		"step3-uts -u box env PS1='x# ' bash --norc":                   "x#",
+		"nsenter -t $(pgrep step3-uts) --uts bash --norc":              "me#",
+		"step1-pid -p $(command -v step2-mnt) bash --norc":             "step2-mnt#",
+		"join -t $(cat box) bash --norc":                               "join#",
+		`join -nt $(cat box) "$(command -v step2-mnt)" -m bash --norc`: "step2-mnt#",
+		`step1-pid "$(command -v step2-mnt)" -m bash --norc`:           "step2-mnt#",
+		"pkill step3-uts; unshare --uts bash --norc":                   "me#",
 	} {
 		assert.Equal(t, want, opened(line, "me#"), line)
 	}

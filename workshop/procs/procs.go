@@ -5,6 +5,7 @@ package procs
 
 import (
 	"cmp"
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"strconv"
@@ -16,6 +17,21 @@ import (
 // All is processes by their PIDs (see linux.Processes).
 type All map[int]linux.Process
 
+// IsStep reports whether a process is a step. A step without a number has a name that
+// other programs have too, for example join(1): so there its executable has to be built
+// from the step's sources. A process that may not be looked at is none.
+func IsStep(p linux.Process) bool {
+	if !nsteps.Is(p.Command) {
+		return false
+	}
+	step, err := nsteps.Find(p.Command)
+	if err != nil || step.Number > 0 { // its name is longer than a process's
+		return true
+	}
+	info, err := buildinfo.ReadFile(fmt.Sprintf("/proc/%d/exe", p.PID))
+	return err == nil && info.Path == "nsteps/"+step.Dir
+}
+
 // ByStep reports whether a step started the process, at whatever distance.
 func (all All) ByStep(pid int) bool {
 	_, ok := all.Step(pid)
@@ -26,7 +42,7 @@ func (all All) ByStep(pid int) bool {
 func (all All) Step(pid int) (step linux.Process, ok bool) {
 	for range all {
 		parent, ok := all[all[pid].Parent]
-		if !ok || nsteps.Is(parent.Command) {
+		if !ok || IsStep(parent) {
 			return parent, ok
 		}
 		pid = parent.PID

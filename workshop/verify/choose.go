@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps"
 	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
@@ -29,7 +28,7 @@ func choose(all procs.All, self int) (*facts, int, error) {
 	rank := map[int]int{}
 	me := ownerOf(self)
 	for pid, p := range all {
-		ofStep := nsteps.Is(all[p.Parent].Command) && !nsteps.Is(p.Command)
+		ofStep := procs.IsStep(all[p.Parent]) && !procs.IsStep(p)
 		if ofStep && !p.Ending && pid != self {
 			candidates = append(candidates, p)
 			rank[pid] = me.rank(ownerOf(p.Parent))

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nsteps"
 	"nsteps/internal/linux"
 	"nsteps/workshop/procs"
 )
@@ -28,6 +27,7 @@ type facts struct {
 	Namespaces map[string]namespace `json:"namespaces"`
 	Init       int                  `json:"init"`   // PID 1 in there, 0 if hidden
 	Others     int                  `json:"others"` // processes in its own PID namespace
+	Apart      *[]string            `json:"apart"`  // kinds that it doesn't share with it
 	Root       string               `json:"root"`   // directory
 	HostRoot   bool                 `json:"host_root"`
 	Above      string               `json:"above"`  // directory above its root; or ""
@@ -123,6 +123,7 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	if f.own("net") {
 		f.note("routed", f.routes())
 	}
+	f.note("apart", f.apart())
 	f.note("identity", f.identity())
 	f.note("root", f.root(host.PID))
 	f.note("proc", f.proc(host.PID))
@@ -145,7 +146,7 @@ func (f *facts) note(fact string, err error) {
 func (f *facts) relatives(all procs.All, p linux.Process,
 	me *procs.Details,
 ) (host *procs.Details) {
-	if nsteps.Is(p.Command) {
+	if procs.IsStep(p) {
 		f.Child = all.Newest(func(q linux.Process) bool { return q.Parent == p.PID })
 	}
 	parent, ok := all.Step(p.PID)
@@ -208,6 +209,25 @@ func (f *facts) population(all procs.All, self int) (hidden error) {
 		}
 	}
 	return hidden
+}
+
+// apart notes the kinds of namespaces that the process and PID 1 of its PID namespace
+// don't share.
+func (f *facts) apart() error {
+	if f.Init == 0 {
+		return nil
+	}
+	first, err := procs.Inspect(f.Init)
+	if err != nil {
+		return err
+	}
+	f.Apart = &[]string{}
+	for _, kind := range linux.Kinds {
+		if f.Namespaces[kind.File].Inode != first.Namespaces[kind.File] {
+			*f.Apart = append(*f.Apart, kind.File)
+		}
+	}
+	return nil
 }
 
 func file(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }

@@ -221,9 +221,41 @@ var goals = []goal{
 			then: command{"", "ip route add default via 10.9.8.1"},
 		},
 	}},
+	{"join", "setns", []check{
+		{
+			text:  "a process that join started",
+			holds: func(f *facts) bool { return f.Step != nil && f.Step.Name == "join" },
+			hint: "It has to be entered from outside, by the program of this chapter. That " +
+				"needs a PID: the host's number of any process in there.",
+			then: entered,
+		},
+		{
+			text: "a PID namespace in which another process is PID 1", fact: "others",
+			holds: func(f *facts) bool {
+				return f.own("pid") && f.Init != 0 && f.Init != f.PID
+			},
+			hint: "Its PID namespace isn't that of a container. Without a letter for a " +
+				"namespace, the program enters all of them.",
+			then: entered,
+		},
+		{
+			text: "all other namespaces of that PID 1", fact: "apart",
+			holds: func(f *facts) bool { return f.Apart != nil && len(*f.Apart) == 0 },
+			why: func(f *facts) string {
+				if f.Apart == nil {
+					return ""
+				}
+				return "not " + strings.ToUpper(strings.Join(*f.Apart, " "))
+			},
+			hint: "It is in a part of the container only. Without a letter for a " +
+				"namespace, the program enters all of them.",
+			then: entered,
+		},
+	}},
 }
 
 var pivoted = command{"step8-pivot", "-pmr img bash --norc"}
+var entered = command{"join", "-t PID bash --norc"}
 
 var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash --norc"}
 
