@@ -41,4 +41,5 @@ done <<-LIST
 	7-user beyond/step7-user TestExercise
 	8-pivot beyond/step8-pivot TestExercise
 	11-veth beyond/step11-veth TestExercise
+	join beyond/join TestExercise
 LIST
