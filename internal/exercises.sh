@@ -40,6 +40,8 @@ done <<-LIST
 	6-escape step6-chroot TestExerciseEscape
 	7-user beyond/step7-user TestExercise
 	8-pivot beyond/step8-pivot TestExercise
+	9-dev beyond/step9-dev TestExercise
+	10-overlay beyond/step10-overlay TestExercise
 	11-veth beyond/step11-veth TestExercise
 	join beyond/join TestExercise
 LIST

@@ -153,7 +153,7 @@ func furnish(c *cli.Context) error {
 			return err
 		}
 		if err := unix.Mount(m.kind, place, m.kind, m.flags, m.data); err != nil {
-			return common.Failed("mount "+m.kind+" on", m.target, err)
+			return common.Failed("mount", m.kind+" on "+m.target, err)
 		}
 		common.Childf(c, "mounted a new %s on %s", m.kind, m.target)
 	}

@@ -50,7 +50,10 @@ func TestKilled(t *testing.T) {
 	out, err := exec.Command(steptest.Bin("binlibdepcp"), "-q", "sleep",
 		dir+"/img").CombinedOutput()
 	require.NoError(t, err, string(out))
-	steptest.KillAtAnyTime(t, dir, "step9-dev", "-pmdr", "img", "sleep", "86400")
-	steptest.KillAtAnyTime(t, dir, "step7-user", "-U", "root", steptest.Bin("step9-dev"),
-		"-pmdr", "img", "sleep", "86400")
+	kill := func(name string, command ...string) {
+		t.Run(name, func(t *testing.T) { steptest.KillAtAnyTime(t, dir, command...) })
+	}
+	kill("root", "step9-dev", "-pmdr", "img", "sleep", "86400")
+	kill("user", "step7-user", "-U", "root", steptest.Bin("step9-dev"), "-pmdr", "img",
+		"sleep", "86400")
 }

@@ -387,9 +387,4 @@ func condition(cond string) (bool, error) {
 }
 
 // Kernel reports whether this is Linux major.minor or newer.
-func Kernel(major, minor int) bool {
-	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	var x, y int
-	_, _ = fmt.Sscanf(string(release), "%d.%d", &x, &y)
-	return x > major || x == major && y >= minor
-}
+func Kernel(major, minor int) bool { return linux.Since(major, minor) }

@@ -47,6 +47,11 @@ var Hints = []common.Hint{
 		ID: "noexec", Text: "the root file system is on a mount with the option noexec",
 		Command: "findmnt -T JAIL",
 	}},
+	{Operations: "mkdir", Errno: unix.EOVERFLOW, Cause: cause.Cause{
+		ID: "no-id", Command: "exit",
+		Text: "your user has no ID in this USER namespace, so it can't own a file; leave " +
+			"the namespace, and make one with a map, as step7-user -U root does",
+	}},
 }
 
 // noPlace: a file or a link is where a directory must be, to mount something on it.

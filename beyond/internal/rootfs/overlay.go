@@ -5,15 +5,35 @@ package rootfs
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
-	"nsteps/internal/cause"
 	"nsteps/internal/linux"
 )
+
+// Layers makes the directories of an overlay of the working directory. The root directory
+// of the overlay has the mode and the owner of upper, which are those of the image then.
+func Layers(upper, work, root string) error {
+	for _, name := range []string{upper, work, root} {
+		if err := os.Mkdir(name, 0o755); err != nil {
+			return err
+		}
+	}
+	var image unix.Stat_t
+	if err := unix.Stat(".", &image); err != nil {
+		return common.Failed("stat", ".", err)
+	}
+	if err := os.Chmod(upper, os.FileMode(image.Mode&0o777)); err != nil {
+		return err
+	}
+	err := unix.Chown(upper, int(image.Uid), int(image.Gid))
+	if err == unix.EINVAL || err == unix.EPERM { // the owner has no ID in here
+		return nil
+	}
+	return err
+}
 
 // Xattrs returns the mount option of an overlay that says where it keeps its notes: in
 // extended attributes "user.overlay", which root of a USER namespace may set. The usual
@@ -24,53 +44,9 @@ func Xattrs(c *cli.Context) string {
 		return ""
 	}
 	_, err := unix.Getxattr("/tmp/upper", "user.overlay.opaque", nil)
-	if err == unix.EOPNOTSUPP {
+	if err == unix.EOPNOTSUPP && linux.Since(5, 11) { // before, there is no overlay at all
 		fmt.Fprintf(os.Stderr, "%s: before Linux 6.6 only root of the machine can delete a "+
 			"directory of an image (Input/output error)\n", c.App.Name)
 	}
 	return ",userxattr"
-}
-
-const mountOverlay = "mount overlay of"
-
-// OverlayHints are the failures of a program with the option --overlay, besides Hints.
-var OverlayHints = append([]common.Hint{
-	{Operations: mountOverlay, Errno: unix.ENODEV, Cause: cause.Cause{
-		ID: "no-overlay", Command: "SUDOmodprobe overlay",
-		Text: "this kernel has no overlay file system, or its module isn't loaded",
-	}},
-	{Operations: mountOverlay, Errno: unix.EPERM, When: mappedRoot, Cause: cause.Cause{
-		ID: "old-overlay", Command: "uname -r",
-		Text: "before Linux 5.11 only root of the machine may mount an overlay; to see " +
-			"which kernel it is",
-	}},
-	{Operations: mountOverlay, Errno: unix.EINVAL, When: mountsBelow, Cause: cause.Cause{
-		ID: "mounts-below", Command: "findmnt -R -T OBJECT",
-		Text: "an overlay would show what mounts below the directory hide, which only " +
-			"root of the machine may do; to see these mounts",
-	}},
-	{Operations: mountOverlay, Errno: unix.EINVAL, Cause: cause.Cause{
-		ID: "overlays", Command: "SUDOdmesg | grep overlayfs",
-		Text: "the directory may be an overlay of an overlay already; to see the reason",
-	}},
-	{Operations: "mount tmpfs on", Errno: unix.ENOENT, Cause: cause.Cause{
-		ID: "no-tmp", Text: "the layer for changes needs a directory to mount it on",
-		Command: "SUDOmkdir -m 1777 OBJECT",
-	}},
-}, Hints...)
-
-// mountsBelow reports whether there are mounts below the working directory, which is the
-// image, and this is root of a USER namespace.
-func mountsBelow(f *cause.Facts, object string) bool {
-	image, err := os.Getwd()
-	if err != nil || !mappedRoot(f, object) {
-		return false
-	}
-	below := strings.TrimRight(image, "/") + "/"
-	for _, m := range linux.ParseMounts(cause.Root{}.Read("/proc/self/mountinfo")) {
-		if m.Point != "/" && strings.HasPrefix(m.Point, below) {
-			return true
-		}
-	}
-	return false
 }
