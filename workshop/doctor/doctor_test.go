@@ -38,9 +38,11 @@ var uses = map[string][]string{
 		"-pmnu box -i no ipcs -q", "-pmnu box -i yes ipcs -q",
 		"-i yes ipcmk -V", "-i yes ipcrm -V",
 	},
-	"step6-chroot": {"-pmnu box -i yes -c $JAIL sh -c true"},
-	"step7-user":   {"-pmnu box -U root ip -brief link", "-U nobody sh -c true"},
-	"step8-pivot":  {"-pmr $JAIL sh -c true"},
+	"step6-chroot":   {"-pmnu box -i yes -c $JAIL sh -c true"},
+	"step7-user":     {"-pmnu box -U root ip -brief link", "-U nobody sh -c true"},
+	"step8-pivot":    {"-pmr $JAIL sh -c true"},
+	"step9-dev":      {"-pmdr $JAIL sh -c true"},
+	"step10-overlay": {"-pmor $JAIL sh -c true"},
 	"step11-veth": {
 		"-pmnu box ip -brief link",
 		// The cable leads to a NET namespace that needs no root of another one.
@@ -331,7 +333,8 @@ func newEnvironment(t *testing.T, script string) *environment {
 	e := &environment{t: t, script: script, dir: dir}
 	for _, args := range [][]string{
 		{steptest.Bin("binlibdepcp"), "-q", "/bin/sh", dir + "/jail"},
-		{"mkdir", dir + "/jail/proc"}, // a plain user couldn't
+		{"mkdir", dir + "/jail/proc", dir + "/jail/dev", // a plain user couldn't
+			dir + "/jail/run", dir + "/jail/tmp"},
 	} {
 		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 		require.NoError(t, err, "%s", out)

@@ -83,6 +83,12 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 				"run from it; chroot(2) works there",
 			Command: x.program("step6-chroot") + " -pmc jail sh",
 		}
+	case f.Op == "mount overlay of":
+		return cause.Cause{
+			ID: "overlay", Command: x.Sudo() + "modprobe overlay",
+			Text: "step 10 needs a kernel with overlay file systems, and before Linux 5.11 " +
+				"it needs sudo too",
+		}
 	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
 		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
 	case f.Op == "clone" && contains(spent, f.Errno):

@@ -67,6 +67,8 @@ var probes = []probe{
 		"step8-pivot -pmr img sh",
 	},
 	{"setns", unix.CLONE_NEWPID, []string{"pid"}, joins, "join -t 1 true"},
+	{"dev", unix.CLONE_NEWNS, []string{"mnt"}, devices, "step9-dev -mdr img true"},
+	{"overlay", unix.CLONE_NEWNS, []string{"mnt"}, overlay, "step10-overlay -mor img true"},
 }
 
 // user is the probe that runs all others, as root of a user namespace.

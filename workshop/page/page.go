@@ -40,6 +40,8 @@
 // Comments say more:
 //
 //	<!-- needs root -->       the page doesn't run in a user namespace
+//	<!-- needs root before Linux X.Y -->
+//	                          it doesn't on a kernel that is older
 //	<!-- may fail -->         any command may fail, because the page is about errors
 //	<!-- demo: SENTENCE -->   the block behind the label that follows is a part of
 //	                          workshop demo, which shows the sentence before the block
@@ -65,6 +67,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
+
+	"nsteps/internal/linux"
 )
 
 // MaxColumns is how long a command may be, so that it can be read on a page, and typed
@@ -270,7 +274,7 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 	case *ast.HTMLBlock:
 		html := htmlText(n, p.page)
 		p.folded += strings.Count(html, "<details") - strings.Count(html, "</details")
-		p.chapter.NeedsRoot = p.chapter.NeedsRoot || comment(html) == "needs root"
+		p.chapter.NeedsRoot = p.chapter.NeedsRoot || needsRoot(comment(html))
 		p.chapter.mayFail = p.chapter.mayFail || comment(html) == "may fail"
 		if sentence, ok := strings.CutPrefix(comment(html), "demo:"); ok {
 			return ast.WalkContinue, p.mark(n, strings.TrimSpace(sentence))
@@ -279,6 +283,13 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		return ast.WalkContinue, p.block(n)
 	}
 	return ast.WalkContinue, nil
+}
+
+// needsRoot reports whether a comment says that the page needs root, on this kernel.
+func needsRoot(comment string) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(comment, "needs root before Linux %d.%d", &major, &minor)
+	return comment == "needs root" || n == 2 && !linux.Since(major, minor)
 }
 
 func (p *reader) add(n ast.Node, part Part) error {

@@ -14,6 +14,15 @@ func fences(page string) []byte {
 	return []byte(strings.NewReplacer("'''", "```", `"`, "`").Replace(page))
 }
 
+func TestNeedsRoot(t *testing.T) {
+	for comment, want := range map[string]bool{
+		"needs root": true, "needs root before Linux 99.0": true,
+		"needs root before Linux 3.2": false, "needs rootless": false, "": false,
+	} {
+		assert.Equal(t, want, needsRoot(comment), comment)
+	}
+}
+
 func TestParse(t *testing.T) {
 	c, err := Parse("docs/9-test.md", fences(`# A *title*
 <!-- needs root -->

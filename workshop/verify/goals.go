@@ -200,6 +200,26 @@ var goals = []goal{
 		},
 		properProc(pivoted),
 	}},
+	{"step9-dev", "DEV", []check{
+		ownRoot(furnished),
+		ownMount("a tmpfs on /dev", "/dev", "tmpfs", furnished,
+			"The /dev is the image's directory. An option of step9-dev mounts a new one."),
+		ownMount("a device on /dev/null", "/dev/null", "", furnished,
+			"There is a new /dev, and no device is bind mounted in it."),
+		ownMount("terminals of its own, on /dev/pts", "/dev/pts", "devpts", furnished,
+			"A devpts that is mounted has terminals of its own."),
+		ownMount("a /sys of its own NET namespace", "/sys", "sysfs",
+			command{"step4-net", `-n "$(command -v step9-dev)" -pmdr img bash --norc`},
+			"A sysfs shows the NET namespace of the process that mounts it, and the "+
+				"step mounts it only in a new one. Another step makes that: start "+
+				"step9-dev from it."),
+	}},
+	{"step10-overlay", "overlay", []check{
+		ownRoot(overlaid),
+		ownMount("an overlay as the top of its mounts", "/", "overlay", overlaid,
+			"The root directory is the image itself, so each change is a change of the "+
+				"image. Another option of step10-overlay lays something over it."),
+	}},
 	{"step11-veth", "veth", []check{
 		own("net", command{"step11-veth", "-ne 10.9.8.0/30 bash --norc"}),
 		{
@@ -252,6 +272,34 @@ var goals = []goal{
 			then: entered,
 		},
 	}},
+}
+
+var overlaid = command{"step10-overlay", "-pmor img bash --norc"}
+
+var furnished = command{"step9-dev", "-pmdr img bash --norc"}
+
+// ownRoot is the check for a root directory that an option of a step took.
+func ownRoot(then command) check {
+	return check{
+		text: "a root directory that isn't the host's", fact: "root",
+		holds: func(f *facts) bool { return f.Root != "" && !f.HostRoot },
+		hint: "The process has the host's root directory. An option of " + then.program +
+			" takes another one.",
+		then: then,
+	}
+}
+
+// ownMount is the check for a mount that the host doesn't have, of any type if that is "".
+func ownMount(text, point, kind string, then command, hint string) check {
+	return check{
+		text: text, fact: "mounts",
+		holds: func(f *facts) bool {
+			return f.own("mnt") && slices.ContainsFunc(f.addedMounts(), func(m mount) bool {
+				return m.Point == point && (kind == "" || m.Type == kind)
+			})
+		},
+		hint: hint, then: then,
+	}
 }
 
 var pivoted = command{"step8-pivot", "-pmr img bash --norc"}

@@ -92,6 +92,16 @@ func shares(kinds ...string) func(*facts) {
 	}
 }
 
+// dev are mounts of step 9.
+var dev = []mount{
+	{"/dev", "tmpfs"}, {"/dev/null", "devtmpfs"}, {"/dev/pts", "devpts"}, {"/sys", "sysfs"},
+}
+
+// mounted sets the mounts that the host doesn't have.
+func mounted(mounts ...mount) func(*facts) {
+	return func(f *facts) { f.Mounts.Own = mounts }
+}
+
 func TestJudge(t *testing.T) {
 	const pid, mnt = "step1-pid -p bash --norc", "step2-mnt -pm bash --norc"
 	jail := jailed.program + " " + jailed.args
@@ -278,6 +288,31 @@ func TestJudge(t *testing.T) {
 		{"the host's network", "6", shares("net"), "✓✗✓", jail},
 		{"the host's processes", "6", shares("pid"), "✓✗✗", jail},
 		{"no proc", "6", func(f *facts) { f.Proc = procNone }, "✓✓✗", jail},
+
+		{"all", "9", mounted(dev...), "✓✓✓✓✓", ""},
+		{"the image's /dev", "9", nil, "✓✗✗✗✗", furnished.program + " " + furnished.args},
+		{
+			"no devices", "9", mounted(dev[0]), "✓✓✗✗✗",
+			furnished.program + " " + furnished.args,
+		},
+		{
+			"the host's network", "9", mounted(dev[:3]...), "✓✓✓✓✗",
+			`step4-net -n "$(command -v step9-dev)" -pmdr img bash --norc`,
+		},
+		{
+			"hidden mounts", "9",
+			func(f *facts) { f.Mounts = nil; f.Unknown["mounts"] = "EACCES" }, "✓????", "",
+		},
+
+		{"all", "10", mounted(mount{"/", "overlay"}), "✓✓", ""},
+		{
+			"the image itself", "10", mounted(mount{"/", "ext4"}), "✓✗",
+			overlaid.program + " " + overlaid.args,
+		},
+		{
+			"an overlay elsewhere", "10", mounted(mount{"/mnt", "overlay"}), "✓✗",
+			overlaid.program + " " + overlaid.args,
+		},
 	} {
 		t.Run(test.goal+", "+test.name, func(t *testing.T) {
 			g, err := find(test.goal)
