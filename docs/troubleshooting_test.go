@@ -39,7 +39,7 @@ func TestTroubleshooting(t *testing.T) {
 		for _, file := range []string{"container", "exec", "hints"} {
 			has(t, phrases(t, "../internal/cause/"+file+".go", isCause))
 		}
-		for _, file := range sources(t, "../beyond/internal/*/hints.go") {
+		for _, file := range sources(t, "../beyond/internal/*/*hints.go") {
 			has(t, phrases(t, file, isCause))
 		}
 		has(t, phrases(t, "../binlibdepcp/main.go",
