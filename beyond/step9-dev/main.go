@@ -9,7 +9,7 @@
 // Options:
 //
 //	-h, --help               show this help and exit
-//	-v, --verbose            say what parent and child do
+//	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
 //	-m, --mnt                new MNT namespace
 //	-r, --root dir           make dir the top of all mounts

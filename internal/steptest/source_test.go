@@ -3,6 +3,7 @@
 package steptest
 
 import (
+	"cmp"
 	"fmt"
 	"go/format"
 	"io/fs"
@@ -19,7 +20,18 @@ import (
 	"nsteps"
 )
 
-var steps = nsteps.Names()
+var steps = numbered()
+
+// numbered returns the names of the steps that have a number: those that take a command
+// and need no other option.
+func numbered() (names []string) {
+	for _, step := range nsteps.Steps {
+		if step.Number > 0 {
+			names = append(names, step.Name)
+		}
+	}
+	return names
+}
 
 func TestMain(m *testing.M) {
 	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter",
@@ -41,6 +53,10 @@ var limits = map[string]int{
 	"join": 79,
 }
 
+// replaced are how many lines of its base a step may replace, if these are many: join
+// takes the place of each line that makes a namespace.
+var replaced = map[string]int{"join": 12}
+
 // A diff between neighbours shows the new namespace and nothing else: lines come, hardly
 // any goes.
 func TestNeighbours(t *testing.T) {
@@ -61,7 +77,8 @@ func TestNeighbours(t *testing.T) {
 			// Without the package comment, and the program's name.
 			before = strings.ReplaceAll(before, base.Name, step.Name)
 			_, removed = diff(t, code(before), code(after))
-			assert.LessOrEqual(t, removed, 3, "lines of %s that go", base.Name)
+			assert.LessOrEqual(t, removed, cmp.Or(replaced[step.Name], 3),
+				"lines of %s that go", base.Name)
 		})
 	}
 }
@@ -112,8 +129,10 @@ func TestLength(t *testing.T) {
 	for _, step := range nsteps.Steps {
 		text := source(t, step)
 		assert.LessOrEqual(t, strings.Count(text, "\n"), 200, "%s", step.Source())
-		assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150,
-			"%s, its code", step.Source())
+		if !step.Beyond() {
+			assert.LessOrEqual(t, strings.Count(code(text), "\n"), 150,
+				"%s, its code", step.Source())
+		}
 		for n, line := range strings.Split(text, "\n") {
 			columns := len([]rune(strings.ReplaceAll(line, "\t", "    ")))
 			assert.Less(t, columns, 96, "%s:%d", step.Source(), n+1)
@@ -172,7 +191,8 @@ func words(text string) string { return strings.Join(strings.Fields(text), " ") 
 func TestImports(t *testing.T) {
 	six := regexp.MustCompile(
 		`^(github.com/urfave/cli/v2|golang.org/x/sys/unix|nsteps/common)$`)
-	beyond := regexp.MustCompile(six.String() + `|^nsteps/beyond/internal/`)
+	beyond := regexp.MustCompile(six.String() +
+		`|^nsteps/beyond/internal/|^github.com/vishvananda/netlink$`)
 	for _, step := range nsteps.Steps {
 		allowed := six
 		if step.Beyond() {
