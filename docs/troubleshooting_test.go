@@ -254,7 +254,8 @@ var foreign = []string{
 	"RTNETLINK answers: Operation not permitted",
 	"Cannot set tty process group (No such process)",
 	"There are stopped jobs.",
-	"workshop doctor", "workshop trace", "can't", "unknown", "removed: THING", "left: THING: REASON",
+	"workshop doctor", "workshop trace", "can't", "unknown", "removed: THING",
+	"left: THING: REASON",
 }
 
 // A heading is an error's exact text, since a person searches the page for it: the page

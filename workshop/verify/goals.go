@@ -289,7 +289,7 @@ func ownRoot(then command) check {
 	}
 }
 
-// ownMount is the check for a mount that the host doesn't have, of any type if that is "".
+// ownMount is the check for a mount that the host doesn't have. The type "" is any type.
 func ownMount(text, point, kind string, then command, hint string) check {
 	return check{
 		text: text, fact: "mounts",
@@ -302,8 +302,10 @@ func ownMount(text, point, kind string, then command, hint string) check {
 	}
 }
 
-var pivoted = command{"step8-pivot", "-pmr img bash --norc"}
-var entered = command{"join", "-t PID bash --norc"}
+var (
+	pivoted = command{"step8-pivot", "-pmr img bash --norc"}
+	entered = command{"join", "-t PID bash --norc"}
+)
 
 var jailed = command{"step6-chroot", "-pmnu box -i yes -c jail bash --norc"}
 

@@ -14,8 +14,8 @@ import (
 )
 
 // The functions of this file and of dev.go are called between pivot_root(2) and the
-// unmount of the old root: the root directory is the new one, the working directory is the
-// old one. Names with a slash in front are inside, names without are the host's.
+// unmount of the old root: the root directory is the new one, the working directory is
+// the old one. Names with a slash in front are inside, names without are the host's.
 
 // Place makes a directory inside unless it is there, and returns a name for it. No
 // symbolic link of the image leads out, even if the image is changed meanwhile. The name
