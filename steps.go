@@ -31,6 +31,7 @@ var Steps = []Step{
 	{9, "dev", "step9-dev", "beyond/step9-dev", "step8-pivot", "9-dev"},
 	{10, "overlay", "step10-overlay", "beyond/step10-overlay", "step8-pivot", "10-overlay"},
 	{11, "veth", "step11-veth", "beyond/step11-veth", "step4-net", "11-veth"},
+	{12, "cgroup", "step12-cgroup", "beyond/step12-cgroup", "step1-pid", "12-cgroup"},
 	{0, "join", "join", "beyond/join", "step1-pid", "join"},
 }
 

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"nsteps"
+	"nsteps/internal/linux"
 )
 
 // A launch is how a program beyond the workshop launches true, and how step6-chroot does
 // with those of its namespaces that the program makes too. The limit is a multiple of
 // that, 0 if the time is reported only. In the options, IMAGE is a directory with true,
-// and TARGET a process in the namespaces of "-pmnu box".
+// TARGET a process in the namespaces of "-pmnu box", and LIMIT no limit of a controller
+// that version 2 of cgroups has, if it has one of the two.
 type launch struct {
 	options, base string
 	limit         float64
@@ -30,6 +32,7 @@ var launches = map[string]launch{
 	"step9-dev":      {"-pmdr IMAGE", "-pmc IMAGE", 1.3},
 	"step10-overlay": {"-pmor IMAGE", "-pmc IMAGE", 1.15},
 	"step11-veth":    {"-pmnu box -e 10.97.0.0/24", "-pmnu box", 0}, // it waits for the link
+	"step12-cgroup":  {"-pg LIMIT", "-p", 1.15},
 	"join":           {"-t TARGET", "-pmnu box", 1.15},
 }
 
@@ -45,7 +48,8 @@ func TestLaunches(t *testing.T) {
 func BenchmarkBeyond(b *testing.B) {
 	needNamespaces(b)
 	const base = "step6-chroot"
-	words := strings.NewReplacer("IMAGE", image(b), "TARGET", target(b))
+	words := strings.NewReplacer("IMAGE", image(b), "TARGET", target(b),
+		"LIMIT", noLimit())
 	var contenders []*contender
 	for _, step := range nsteps.Steps {
 		row, ok := launches[step.Name]
@@ -74,6 +78,14 @@ func BenchmarkBeyond(b *testing.B) {
 	}
 	fmt.Println()
 	b.ReportMetric(0, "ns/op")
+}
+
+func noLimit() string {
+	pids, _ := linux.CgroupOf("self", "pids")
+	if rest, _ := linux.CgroupOf("self", "hugetlb"); pids.Version == 1 && rest.Version == 2 {
+		return "hugetlb.2MB.max=max"
+	}
+	return "pids.max=max"
 }
 
 // image returns a directory with true, for a root.

@@ -43,5 +43,6 @@ done <<-LIST
 	9-dev beyond/step9-dev TestExercise
 	10-overlay beyond/step10-overlay TestExercise
 	11-veth beyond/step11-veth TestExercise
+	12-cgroup beyond/step12-cgroup TestExercise
 	join beyond/join TestExercise
 LIST

@@ -217,6 +217,14 @@ var explained = []struct {
 	},
 	{"re-execute", "/proc/self/exe", unix.E2BIG, root(), "environment", "env -i " + self},
 	{
+		"find cgroup of", "pids", unix.ENOENT, root(user), "cgroup-mount",
+		"sudo mount -t cgroup2 none /sys/fs/cgroup",
+	},
+	{
+		"make cgroup", "/sys/fs/cgroup/nsteps-1", unix.EROFS, root(), "cgroup-read-only",
+		"docker run --privileged",
+	},
+	{
 		"make mounts private below", "/", unix.EINVAL, root(), "chroot",
 		"mount --bind DIR DIR",
 	},
@@ -427,6 +435,7 @@ func TestOperations(t *testing.T) {
 	for _, pattern := range []string{
 		"../../common/*.go", "../../internal/job/*.go",
 		"../../internal/linux/*.go", "../../step*/*.go", "../../beyond/*/*.go",
+		"../../beyond/internal/*/*.go",
 	} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)

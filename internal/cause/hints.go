@@ -193,6 +193,24 @@ var hints = []Hint{
 		nil,
 	},
 
+	// Cgroups. The causes that the doctor doesn't meet are in beyond/internal/cgroup.
+	{
+		"find cgroup of", unix.ENOENT, nil,
+		Cause{
+			"cgroup-mount", "no cgroup file system with this controller is mounted",
+			"SUDOmount -t cgroup2 none /sys/fs/cgroup", "",
+		},
+		nil,
+	},
+	{
+		"make cgroup", unix.EROFS, nil,
+		Cause{
+			"cgroup-read-only", "this container may not change its cgroups; start it with",
+			"docker run --privileged", "",
+		},
+		nil,
+	},
+
 	// Mounts.
 	{
 		"make mounts private below", unix.EINVAL, nil,

@@ -137,11 +137,11 @@ func TestParseMounts(t *testing.T) {
 bad line
 `)
 	assert.Equal(t, []Mount{
-		{Point: "/proc", Type: "proc", Device: "0:21", Root: "/", Group: "5"},
-		{Point: "/my disk", Type: "tmpfs", Device: "0:27", Root: "/"},
+		{Point: "/proc", Type: "proc", Device: "0:21", Root: "/", Group: "5", Options: "rw"},
+		{Point: "/my disk", Type: "tmpfs", Device: "0:27", Root: "/", Options: "rw"},
 		{
 			Point: "/data", Type: "ext4", Device: "254:0", Root: "/srv",
-			Group: "9", Master: "1",
+			Group: "9", Master: "1", Options: "rw",
 		},
 	}, mounts)
 	assert.Equal(t, "a b\tc\nd#e\\f\\g", unescape.Replace(`a\040b\011c\012d\043e\134f\g`))

@@ -12,6 +12,8 @@ type Mount struct {
 	Root   string // the directory of that file system that is mounted
 	Group  string // the peer group, "" if it is in none
 	Master string // the peer group that it is a slave of, or ""
+	// Options are those of the file system, for example "rw,memory".
+	Options string
 }
 
 // unescape is for what the kernel writes in octal (see proc_pid_mounts(5)).
@@ -30,6 +32,9 @@ func ParseMounts(mountinfo string) (mounts []Mount) {
 		m := Mount{
 			Point: unescape.Replace(fields[4]), Type: types[0],
 			Device: fields[2], Root: unescape.Replace(fields[3]),
+		}
+		if len(types) > 2 {
+			m.Options = types[2]
 		}
 		for _, field := range fields[6:] {
 			switch name, group, _ := strings.Cut(field, ":"); name {

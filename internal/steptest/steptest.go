@@ -62,7 +62,19 @@ func Module() string {
 // chapters look for their processes on the host, by their names.
 func LockChapters(t *testing.T) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(Module(), "docs/embed.go"))
+	lockFile(t, "docs/embed.go")
+}
+
+// LockCgroups keeps other tests from leaving cgroups, and from looking for them, until the
+// end of this one: workshop cleanup looks everywhere.
+func LockCgroups(t testing.TB) {
+	t.Helper()
+	lockFile(t, "internal/steptest/cgroup.go")
+}
+
+func lockFile(t testing.TB, name string) {
+	t.Helper()
+	file, err := os.Open(filepath.Join(Module(), name))
 	if err == nil {
 		err = unix.Flock(int(file.Fd()), unix.LOCK_EX)
 	}
@@ -146,6 +158,9 @@ func provide(program, dir string) error {
 		return build(program, dir)
 	}
 	text, err := os.ReadFile(filepath.Join(built, strings.ReplaceAll(program, "/", "-")))
+	if errors.Is(err, os.ErrNotExist) { // a program of beyond/, as make build names it
+		text, err = os.ReadFile(filepath.Join(built, filepath.Base(program)))
+	}
 	if err != nil {
 		return err
 	}
@@ -373,11 +388,15 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition says that [root] holds for the root of the initial user namespace, and
-// [kernel:5.11] for Linux 5.11 and newer.
+// condition says that [root] holds for the root of the initial user namespace,
+// [kernel:5.11] for Linux 5.11 and newer, and [cgroup:memory:2] if version 2 of cgroups
+// has this controller.
 func condition(cond string) (bool, error) {
 	if cond == "root" {
 		return linux.InInitialUser(), nil
+	}
+	if wanted, ok := strings.CutPrefix(cond, "cgroup:"); ok {
+		return hasCgroup(wanted)
 	}
 	var major, minor int
 	if _, err := fmt.Sscanf(cond, "kernel:%d.%d", &major, &minor); err != nil {

@@ -27,7 +27,8 @@ func EverySubset(t *testing.T, as []string, program string, options []string,
 ) {
 	t.Helper()
 	NeedsHost(t)
-	differs := regexp.MustCompile(`(?m)^Parent: ([a-z]+):\[\d+\] -> ([a-z]+):\[\d+\]$`)
+	differs := regexp.MustCompile(
+		`(?m)^(?:Parent| Child): ([a-z]+):(\[\d+\]) -> [a-z]+:(\[\d+\])$`)
 	for _, subset := range subsets(options) {
 		args := slices.Concat(as, []string{Bin(program), "-v"}, subset, []string{"true"})
 		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
@@ -46,6 +47,7 @@ func EverySubset(t *testing.T, as []string, program string, options []string,
 			}
 		}
 		for _, line := range differs.FindAllStringSubmatch(string(out), -1) {
+			assert.NotEqual(t, line[2], line[3], "%q: %s", args, out)
 			got = append(got, line[1])
 		}
 		assert.ElementsMatch(t, want, got, "%q: %s", args, out)

@@ -1,0 +1,99 @@
+//go:build linux
+
+// Package cgroup is what step12-cgroup needs of cgroups beside its lesson: where this
+// machine has the file of a limit, the lock, and what is left at the end.
+package cgroup
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"nsteps/common"
+	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
+)
+
+// A Group is the cgroup of a run. Version 2 has one directory for it. Version 1 has one
+// in the tree of each controller.
+type Group struct {
+	program string
+	name    string // of each directory
+	dirs    []dir
+}
+
+type dir struct {
+	path    string
+	version int
+	lock    *os.File
+}
+
+// New returns a group without a directory.
+func New(program string) *Group {
+	return &Group{
+		program: program, name: linux.CgroupPrefix + strconv.Itoa(int(rand.Uint32())),
+	}
+}
+
+// Lock locks the directory, so that no other run takes it for a leftover. It returns
+// false if there is no such directory.
+func (g *Group) Lock(l Limit) bool {
+	for _, d := range g.dirs {
+		if d.path == l.Dir {
+			return true
+		}
+	}
+	lock := linux.LockCgroup(l.Dir)
+	if lock != nil {
+		g.dirs = append(g.dirs, dir{l.Dir, l.version, lock})
+	}
+	return lock != nil
+}
+
+// FD returns a descriptor of the directory of version 2, if there is one.
+func (g *Group) FD() (fd int, ok bool) {
+	for _, d := range g.dirs {
+		if d.version == 2 {
+			return int(d.lock.Fd()), true
+		}
+	}
+	return 0, false
+}
+
+// Add moves a process into the directories of version 1, for which clone(2) has no flag.
+func (g *Group) Add(pid int) error {
+	for _, d := range g.dirs {
+		if d.version == 1 {
+			file := d.path + "/cgroup.procs"
+			if err := linux.WriteCgroup(file, strconv.Itoa(pid)); err != nil {
+				return common.Failed("move the child to", file, err)
+			}
+		}
+	}
+	return nil
+}
+
+// OOMKills returns how many processes the kernel has killed because the memory of the
+// cgroup was used up.
+func (g *Group) OOMKills() (n int) {
+	for _, d := range g.dirs {
+		for _, file := range []string{"memory.events", "memory.oom_control"} {
+			text, _ := os.ReadFile(filepath.Join(d.path, file))
+			kills, _ := strconv.Atoi(linux.Field(text, "oom_kill "))
+			n += kills
+		}
+	}
+	return n
+}
+
+// Remove ends the processes that are left in the group, and removes its directories.
+func (g *Group) Remove() {
+	for _, d := range g.dirs {
+		if err := linux.RemoveCgroup(d.path); err != nil {
+			cmdline.Report(os.Stderr, g.program, common.Failed("remove cgroup", d.path, err),
+				"to try it again: workshop cleanup")
+		}
+		d.lock.Close()
+	}
+}

@@ -1,0 +1,67 @@
+//go:build linux
+
+package cgroup
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestInVersion(t *testing.T) {
+	for _, test := range []struct{ file, value, want string }{
+		{"memory.max", "64M", "memory.limit_in_bytes=64M "},
+		{"memory.max", "max", "memory.limit_in_bytes=-1 "},
+		{"memory.swap.max", "0", "memory.swappiness=0 "},
+		{"cpu.max", "50000 100000", "cpu.cfs_period_us=100000 cpu.cfs_quota_us=50000 "},
+		{"cpu.max", "50000", "cpu.cfs_quota_us=50000 "},
+		{"cpu.max", "max", "cpu.cfs_quota_us=-1 "},
+		{"pids.max", "max", "pids.max=max "},
+		{"cpu.shares", "512", "cpu.shares=512 "},
+	} {
+		got := ""
+		for _, l := range (Limit{File: test.file, Value: test.value, version: 1}).inVersion() {
+			got += l.File + "=" + l.Value + " "
+		}
+		assert.Equal(t, test.want, got)
+		l := Limit{File: test.file, Value: test.value, version: 2}
+		assert.Equal(t, []Limit{l}, l.inVersion())
+	}
+}
+
+func TestSize(t *testing.T) {
+	for value, want := range map[string]uint64{
+		"10": 10, "0": 0, "64M": 64 << 20, "64m": 64 << 20, "2K": 2048, "1g": 1 << 30,
+		"0x10": 16,
+	} {
+		n, ok := size(value)
+		assert.True(t, ok, value)
+		assert.Equal(t, want, n, value)
+	}
+	for _, value := range []string{"max", "", "M", "1MM", "-1", "5 10", "1.5G"} {
+		_, ok := size(value)
+		assert.False(t, ok, value)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, option := range []string{
+		"memory.max=64M", "memory.max=8M", "memory.max=max", "pids.max=10", "pids.max=max",
+		"io.max=8:0 rbps=1", "cpuset.cpus=0,2", "hugetlb.2MB.max=0", "memory.limit_in_bytes=8M",
+	} {
+		assert.NoError(t, Check(nil, []string{option}), option)
+	}
+	for option, want := range map[string]string{
+		"": `not ""`, "memory.max": "takes file=value", "=1": `not ""`,
+		"memory.max=": "takes file=value", "a/../b=1": "a limit is a file",
+		"/sys/fs/cgroup/memory.max=1": "a limit is a file",
+		"../pids.max=1":               "a limit is a file",
+		"tasks=1":                     "a limit is a file", ".max=1": "a limit is a file",
+		"memory.=1": "a limit is a file", "cgroup.procs=1": "no limit",
+		"cgroup.freeze=1": "no limit", "freezer.state=FROZEN": "no limit",
+		"pids.max=9": "at least 10", "pids.max=0": "at least 10", "memory.max=7M": "at least 8M",
+		"memory.high=1K": "at least 8M", "memory.limit_in_bytes=0": "at least 8M",
+	} {
+		assert.ErrorContains(t, Check(nil, []string{"pids.max=20", option}), want, option)
+	}
+}
