@@ -26,7 +26,10 @@ func TestMain(m *testing.M) {
 	steptest.Main(m, steptest.Steps("workshop", "binlibdepcp")...)
 }
 
-func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
+func TestScripts(t *testing.T) {
+	steptest.LockCgroups(t) // cleanup looks for those of killed runs
+	steptest.ScriptsIn(t, "testdata")
+}
 
 // start runs a command until the test ends, in the namespaces of a step, and returns its
 // PID out here.

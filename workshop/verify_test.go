@@ -141,9 +141,16 @@ func TestVerifyHints(t *testing.T) {
 		"5":  {"step5-ipc -i yes", "ipcmk -Q"},
 		"6":  {"step6-chroot -pmnu box -i yes -c jail"},
 		"11": {"step11-veth -ne 10.9.8.0/30", "ip route add default via 10.9.8.1"},
+		"12": {
+			"step12-cgroup -g pids.max=20",
+			"step12-cgroup -g pids.max=20 -g memory.max=64M",
+		},
 	} {
 		t.Run(n, func(t *testing.T) {
 			steptest.NeedsHost(t)
+			if n == "12" && !linux.InInitialUser() {
+				t.Skip("SKIPPED: needs root, to make a cgroup")
+			}
 			r := enter(t, dir, "step6-chroot")
 			var typed []string
 			for {

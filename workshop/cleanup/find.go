@@ -101,6 +101,30 @@ func (t *tidier) chapters(shm string) {
 	}
 }
 
+// cgroups removes those of this user's runs of step12-cgroup that were killed, with the
+// processes in them. A run keeps its cgroups locked.
+func (t *tidier) cgroups() {
+	for _, dir := range linux.LeftCgroups() {
+		info, err := os.Stat(dir)
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+			continue
+		}
+		lock := linux.LockCgroup(dir)
+		if lock == nil {
+			continue
+		}
+		err = errDry
+		if !t.dry {
+			err = linux.RemoveCgroup(dir)
+		}
+		lock.Close()
+		if errors.Is(err, unix.EBUSY) {
+			err = reason("processes of another PID namespace are in it")
+		}
+		t.removed("cgroup "+dir, err)
+	}
+}
+
 // mine returns this user's files of a type, in a directory that anybody may write to,
 // with the name of what a session makes.
 func mine(dir string, kind fs.FileMode) (files []string) {

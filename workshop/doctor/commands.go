@@ -87,6 +87,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"veth":    {[]string{"lo", "veth"}, []string{"ping", "nsenter", "pgrep"}},
 	"dev":     {[]string{"dev"}, nil},
 	"overlay": {[]string{"overlay"}, []string{"mount"}},
+	"cgroup":  {nil, []string{"pgrep"}}, // only the option -g needs a cgroup
 }
 
 // probesOf returns the probes of a step, those of its bases first.
@@ -101,7 +102,7 @@ func probesOf(step nsteps.Step) (names []string) {
 const jailer = "binlibdepcp"
 
 // optional is what the chapters show and no step needs.
-var optional = []string{"lo", "veth", "nft", "unshare", "strace", "readelf"}
+var optional = []string{"lo", "veth", "cgroup", "nft", "unshare", "strace", "readelf"}
 
 func probeNames() (names []string) {
 	for _, p := range probes {

@@ -48,6 +48,8 @@ var uses = map[string][]string{
 		// The cable leads to a NET namespace that needs no root of another one.
 		"-n $BIN/step11-veth -ne 10.9.8.0/30 true",
 	},
+	// Without the limits, which need a cgroup of one's own.
+	"step12-cgroup": {"-p sh -c true"},
 	"join": {`sh: PATH=/usr/sbin:/usr/bin:/sbin:/bin; $BIN/step1-pid -p sleep 100 | {
 		for n in $(seq 30); do
 			t=$(pgrep -P $(pgrep -P $$ -x step1-pid)) && break; sleep 0.1; done

@@ -69,6 +69,12 @@ var probes = []probe{
 	{"setns", unix.CLONE_NEWPID, []string{"pid"}, joins, "join -t 1 true"},
 	{"dev", unix.CLONE_NEWNS, []string{"mnt"}, devices, "step9-dev -mdr img true"},
 	{"overlay", unix.CLONE_NEWNS, []string{"mnt"}, overlay, "step10-overlay -mor img true"},
+	{
+		"cgroup", unix.CLONE_NEWCGROUP,
+		[]string{"child"},
+		makeCgroup,
+		"step12-cgroup -g pids.max=20 true",
+	},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
@@ -98,6 +104,25 @@ func joins() error {
 		return linux.Failed("setns", "CLONE_NEWPID of "+process, err)
 	}
 	return nil
+}
+
+// makeCgroup makes a cgroup and removes it. A user who isn't root of the machine owns a
+// cgroup only below systemd-run(1): EACCES says nothing about the machine, and the step
+// says what to type.
+func makeCgroup() error {
+	own, ok := linux.CgroupOf("self", "pids")
+	if !ok {
+		return linux.Failed("find cgroup of", "pids", unix.ENOENT)
+	}
+	dir := fmt.Sprintf("%s/%sdoctor-%d", own.Dir, linux.CgroupPrefix, os.Getpid())
+	err := unix.Mkdir(dir, 0o755)
+	if err == nil {
+		err = linux.RemoveCgroup(dir)
+	}
+	if err == nil || errors.Is(err, unix.EACCES) && !linux.InInitialUser() {
+		return nil
+	}
+	return linux.Failed("make cgroup", dir, err)
 }
 
 func isPID1() error {

@@ -39,6 +39,7 @@ type facts struct {
 	Routed     bool                 `json:"routed"` // with a default route there
 	Queues     *queues              `json:"queues"` // in its own IPC namespace
 	Identity   *identity            `json:"identity"`
+	Limits     map[string]string    `json:"limits"`  // of its cgroup, by controller
 	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
 	userns     bool                 // its user namespace isn't this program's
 }
@@ -125,6 +126,7 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	}
 	f.note("apart", f.apart())
 	f.note("identity", f.identity())
+	f.note("limits", f.limits())
 	f.note("root", f.root(host.PID))
 	f.note("proc", f.proc(host.PID))
 	if f.own("mnt") {

@@ -272,6 +272,13 @@ var goals = []goal{
 			then: entered,
 		},
 	}},
+	{"step12-cgroup", "CGROUP", []check{
+		own("cgroup", command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
+		limited("pids", "a limit on the number of its processes",
+			command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
+		limited("memory", "a limit on its memory",
+			command{"step12-cgroup", "-g pids.max=20 -g memory.max=64M bash --norc"}),
+	}},
 }
 
 var overlaid = command{"step10-overlay", "-pmor img bash --norc"}
@@ -317,6 +324,17 @@ func own(kind string, then command) check {
 		hint: fmt.Sprintf("The process is in the host's %s namespace. An option of %s "+
 			"makes a new one: %[2]s --help lists the options.",
 			strings.ToUpper(kind), then.program),
+		then: then,
+	}
+}
+
+// limited is the check for a limit of the process's cgroup.
+func limited(controller, text string, then command) check {
+	return check{
+		text: text, fact: "limits",
+		holds: func(f *facts) bool { return f.own("cgroup") && f.Limits[controller] != "" },
+		hint: fmt.Sprintf("The file of a limit is named after its controller, here %s. "+
+			"The option may stand several times.", controller),
 		then: then,
 	}
 }
