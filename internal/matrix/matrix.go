@@ -26,6 +26,8 @@ var checks = slices.Concat([]check{
 	{"jail", "internal/matrix", "TestChecks/jail", true},
 	{"signals", "internal/steptest", "TestSignalToParent|TestKilledParent|TestCtrlC", false},
 	{"verify", "workshop", "TestVerifyHints", false},
+	// TestScripts/own of step12-cgroup has the limits; this is what is left after it.
+	{"cgroup", "beyond/step12-cgroup", "TestNothing|TestLeft|TestKilled|TestWithout", true},
 })
 
 // stepChecks returns a check for each step.
