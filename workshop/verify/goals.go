@@ -241,6 +241,13 @@ var goals = []goal{
 			then: command{"", "ip route add default via 10.9.8.1"},
 		},
 	}},
+	{"step12-cgroup", "CGROUP", []check{
+		own("cgroup", command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
+		hasLimit("pids", "a limit on the number of its processes",
+			command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
+		hasLimit("memory", "a limit on its memory",
+			command{"step12-cgroup", "-g pids.max=20 -g memory.max=64M bash --norc"}),
+	}},
 	{"join", "setns", []check{
 		{
 			text:  "a process that join started",
@@ -271,13 +278,6 @@ var goals = []goal{
 				"namespace, the program enters all of them.",
 			then: entered,
 		},
-	}},
-	{"step12-cgroup", "CGROUP", []check{
-		own("cgroup", command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
-		limited("pids", "a limit on the number of its processes",
-			command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
-		limited("memory", "a limit on its memory",
-			command{"step12-cgroup", "-g pids.max=20 -g memory.max=64M bash --norc"}),
 	}},
 }
 
@@ -328,8 +328,8 @@ func own(kind string, then command) check {
 	}
 }
 
-// limited is the check for a limit of the process's cgroup.
-func limited(controller, text string, then command) check {
+// hasLimit is the check for a limit of the process's cgroup.
+func hasLimit(controller, text string, then command) check {
 	return check{
 		text: text, fact: "limits",
 		holds: func(f *facts) bool { return f.own("cgroup") && f.Limits[controller] != "" },

@@ -59,7 +59,8 @@ func TestCheck(t *testing.T) {
 		"tasks=1":                     "a limit is a file", ".max=1": "a limit is a file",
 		"memory.=1": "a limit is a file", "cgroup.procs=1": "no limit",
 		"cgroup.freeze=1": "no limit", "freezer.state=FROZEN": "no limit",
-		"pids.max=9": "at least 10", "pids.max=0": "at least 10", "memory.max=7M": "at least 8M",
+		"pids.max=9": "at least 10", "pids.max=0": "at least 10",
+		"memory.max=7M":  "at least 8M",
 		"memory.high=1K": "at least 8M", "memory.limit_in_bytes=0": "at least 8M",
 	} {
 		assert.ErrorContains(t, Check(nil, []string{"pids.max=20", option}), want, option)
