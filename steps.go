@@ -32,6 +32,9 @@ var Steps = []Step{
 	{10, "overlay", "step10-overlay", "beyond/step10-overlay", "step8-pivot", "10-overlay"},
 	{11, "veth", "step11-veth", "beyond/step11-veth", "step4-net", "11-veth"},
 	{12, "cgroup", "step12-cgroup", "beyond/step12-cgroup", "step1-pid", "12-cgroup"},
+	{13, "caps", "step13-caps", "beyond/step13-caps", "step2-mnt", "13-caps"},
+	{14, "seccomp", "step14-seccomp", "beyond/step14-seccomp", "step1-pid", "14-seccomp"},
+	{15, "time", "step15-time", "beyond/step15-time", "step1-pid", "15-time"},
 	{0, "join", "join", "beyond/join", "step1-pid", "join"},
 }
 

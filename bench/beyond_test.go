@@ -33,6 +33,9 @@ var launches = map[string]launch{
 	"step10-overlay": {"-pmor IMAGE", "-pmc IMAGE", 1.15},
 	"step11-veth":    {"-pmnu box -e 10.97.0.0/24", "-pmnu box", 0}, // it waits for the link
 	"step12-cgroup":  {"-pg LIMIT", "-p", 1.15},
+	"step13-caps":    {"-pml", "-pm", 1.15},
+	"step14-seccomp": {"-ps", "-p", 1.15},
+	"step15-time":    {"-pt 24h", "-p", 1.15}, // on kernels after 6.1
 	"join":           {"-t TARGET", "-pmnu box", 1.15},
 }
 

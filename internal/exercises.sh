@@ -44,5 +44,8 @@ done <<-LIST
 	10-overlay beyond/step10-overlay TestExercise
 	11-veth beyond/step11-veth TestExercise
 	12-cgroup beyond/step12-cgroup TestExercise
+	13-caps beyond/step13-caps TestExercise
+	14-seccomp beyond/step14-seccomp TestExercise
+	15-time beyond/step15-time TestExercise
 	join beyond/join TestExercise
 LIST

@@ -153,7 +153,7 @@ var hints = []Hint{
 			"to WSL 2",
 		"wsl.exe --set-version WSL 2", "",
 	}, nil},
-	{"clone", unix.ENOSPC, nil, Cause{}, limited},
+	{"clone|unshare", unix.ENOSPC, nil, Cause{}, limited},
 	{"clone", unix.EUSERS, nil, Cause{}, limited}, // before Linux 4.9 (see clone(2))
 	{"clone", unix.ENOSYS, nil, Cause{}, noFilter.meet},
 
@@ -187,7 +187,7 @@ var hints = []Hint{
 		nil,
 	},
 	{
-		"clone", unix.EINVAL, nil,
+		"clone|unshare", unix.EINVAL, nil,
 		Cause{"kernel", "this kernel was built without one of these " +
 			"namespaces; to see which it has", "ls /proc/self/ns", ""},
 		nil,

@@ -49,6 +49,16 @@ func toolPackages() []string {
 	return slices.Compact(names)
 }
 
+// helperPrograms are the helpers, and those of the tests of the steps beyond 6.
+func helperPrograms() []string {
+	programs := slices.Clone(helpers)
+	files, _ := filepath.Glob("beyond/*/testdata/*/main.go")
+	for _, file := range files {
+		programs = append(programs, filepath.Dir(file))
+	}
+	return programs
+}
+
 // noGo takes the place of the go command, which workshop doctor looks for because the
 // chapters build a program on the host. The guests don't, and Go is larger than all the
 // rest of a guest.
@@ -111,7 +121,7 @@ func (p *payload) build(ctx context.Context, checks []check) error {
 	if err := p.compile(ctx, "make", "-s", "build", "BIN="+bin); err != nil {
 		return err
 	}
-	for _, helper := range helpers { // steptest knows these names
+	for _, helper := range helperPrograms() { // steptest knows these names
 		file := filepath.Join(bin, strings.ReplaceAll(helper, "/", "-"))
 		if err := p.compile(ctx, "go", "build", "-o", file, "./"+helper); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"nsteps/beyond/internal/privilege"
 	"nsteps/common"
 	"nsteps/internal/cmdline"
 )
@@ -39,30 +40,12 @@ func KeepCapabilities(sys *syscall.SysProcAttr) {
 	if sys.Cloneflags&unix.CLONE_NEWUSER == 0 {
 		return
 	}
-	for n := uintptr(0); ; n++ {
-		if err := unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0); err == unix.EINVAL {
-			return // the kernel knows no capability of that number
-		}
-		sys.AmbientCaps = append(sys.AmbientCaps, n)
-	}
+	sys.AmbientCaps = append(sys.AmbientCaps, privilege.Capabilities()...)
 }
 
 // DropCapabilities takes back the ambient capabilities before the command is executed.
-// The command keeps capabilities only if it is root. A capability that is no longer
-// inheritable is no longer ambient (capabilities(7)).
-func DropCapabilities() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData // capabilities 0 to 31, and those above
-	err := unix.Capget(&header, &sets[0])
-	if err == nil {
-		sets[0].Inheritable, sets[1].Inheritable = 0, 0
-		err = unix.Capset(&header, &sets[0])
-	}
-	if err != nil {
-		return common.Failed("capset", "inheritable", err)
-	}
-	return nil
-}
+// The command keeps capabilities only if it is root.
+func DropCapabilities() error { return privilege.ClearInheritable() }
 
 // WriteRange maps the IDs from 1 on to the range that subuid(5) and subgid(5) give the
 // user, beside the IDs that uid and gid map. These two have the form of a line of

@@ -4,14 +4,12 @@ package target
 
 import (
 	"os"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"nsteps/beyond/internal/again"
 	"nsteps/common"
-	"nsteps/internal/cmdline"
-	"nsteps/internal/job"
 	"nsteps/internal/linux"
 )
 
@@ -25,33 +23,11 @@ const copied = "NSTEPS_COPY"
 // in the USER namespace too.
 func (t *Target) Fork(c *cli.Context, flags uintptr) error {
 	os.Setenv(copied, "1")
-	again := linux.Reexec{
-		Enter: []int{t.PIDFD}, Process: flags,
-		Stdout: 1, Root: flags&unix.CLONE_NEWUSER != 0, Signals: true,
+	process := linux.Reexec{
+		Enter: []int{t.PIDFD}, Process: flags, Root: flags&unix.CLONE_NEWUSER != 0,
 	}
-	// The copy does for the command what a step does, and this process for the copy.
-	j := job.New(c.App.Name, func() bool { return true })
-	pid, operation, err := again.Start(os.Args[1:]...)
-	if err != nil {
-		return t.refused(operation, flags, err)
-	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return common.Failed("pidfd_open", strconv.Itoa(pid), err)
-	}
-	common.Parentf(c, "joined %s in a copy, PID %d", t.Names(flags), pid)
-	j.Begin(pid, pidfd, false)
-	job.CatchStops()
-	ws, err := j.Wait()
-	switch {
-	case err != nil:
-		return common.Failed("wait for child", strconv.Itoa(pid), err)
-	case ws.Signaled():
-		return cmdline.Status(128 + int(ws.Signal()))
-	case ws.ExitStatus() != 0:
-		return cmdline.Status(ws.ExitStatus())
-	}
-	return nil
+	return again.Run(c, process, "joined "+t.Names(flags),
+		func(operation string, err error) error { return t.refused(operation, flags, err) })
 }
 
 // refused returns the error of a copy that didn't get to execve(2).

@@ -1,0 +1,62 @@
+//go:build linux
+
+// Package privilege is what programs that take privileges away need beside their
+// lessons.
+package privilege
+
+import (
+	"errors"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/beyond/internal/rootfs"
+	"nsteps/common"
+)
+
+// Capabilities returns the numbers of all capabilities that this kernel has.
+func Capabilities() (all []uintptr) {
+	for n := uintptr(0); ; n++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0); err != nil {
+			return all // EINVAL: there is no such capability
+		}
+		all = append(all, n)
+	}
+}
+
+// ClearInheritable empties the inheritable set of this thread. A capability that isn't
+// inheritable isn't ambient either (capabilities(7)).
+func ClearInheritable() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData // capabilities 0 to 31, and those above
+	err := unix.Capget(&header, &sets[0])
+	if err == nil {
+		sets[0].Inheritable, sets[1].Inheritable = 0, 0
+		err = unix.Capset(&header, &sets[0])
+	}
+	if err != nil {
+		return common.Failed("capset", "inheritable", err)
+	}
+	return nil
+}
+
+// ProtectProc makes those parts of /proc read-only that runc does too. They change the
+// whole machine, and most of them ask for user 0, not for a capability.
+func ProtectProc(c *cli.Context) error {
+	for _, file := range []string{
+		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+	} {
+		err := unix.Mount(file, file, "", unix.MS_BIND|unix.MS_REC, "")
+		if errors.Is(err, unix.ENOENT) { // not every kernel has all of them
+			continue
+		}
+		if err != nil {
+			return common.Failed("bind mount", file, err)
+		}
+		if err := rootfs.RemountReadOnly(file); err != nil {
+			return common.Failed("make read-only", file, err)
+		}
+		common.Childf(c, "made %s read-only", file)
+	}
+	return nil
+}

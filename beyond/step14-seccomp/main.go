@@ -1,0 +1,117 @@
+//go:build linux
+
+// Step14-seccomp runs a command in a new PID namespace, with fewer system calls.
+//
+// Usage:
+//
+//	step14-seccomp [options] [cmd [arg...]]
+//
+// Options:
+//
+//	-h, --help               show this help and exit
+//	-v, --verbose            print what parent and child do
+//	-p, --pid                new PID namespace
+//	-s, --seccomp            refuse system calls that change the whole machine
+//
+// New in this step: seccomp(2). Before each system call of the command, the kernel runs a
+// small program, made here. It answers whether the command may make the call.
+package main
+
+import (
+	"runtime"
+	"unsafe"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/beyond/internal/bpf"
+	"nsteps/common"
+)
+
+func main() {
+	common.Main(&cli.App{
+		Name: "step14-seccomp",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
+			&cli.BoolFlag{Name: "s", Aliases: []string{"seccomp"},
+				Usage: "refuse system calls that change the whole machine"},
+		},
+	}, parent, child, bpf.Hints...)
+}
+
+// parent clones the child into the namespaces asked for, and waits for it.
+func parent(c *cli.Context) error {
+	var flags uintptr
+	if c.Bool("pid") {
+		// The child is PID 1 of the new namespace. The parent stays in its own.
+		flags |= unix.CLONE_NEWPID
+	}
+
+	process, err := common.Start(c, flags)
+	if err != nil {
+		return err
+	}
+	process.Release() // the child has waited for this
+	return process.Wait()
+}
+
+// child runs in the new namespaces, as this program again, and becomes the command.
+func child(c *cli.Context) error {
+	if c.Bool("seccomp") {
+		if err := filter(c); err != nil {
+			return err
+		}
+	}
+	return common.Exec(c)
+}
+
+// refused are system calls that change mounts, namespaces, the kernel, or its keys, or
+// that open files by their inode numbers, which works through every wall.
+var refused = []uint32{
+	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_MOUNT_SETATTR,
+	unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE, unix.SYS_FSOPEN, unix.SYS_FSPICK,
+	unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_BPF, unix.SYS_REBOOT,
+	unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_KEXEC_LOAD,
+	unix.SYS_KEXEC_FILE_LOAD, unix.SYS_ADD_KEY, unix.SYS_KEYCTL,
+	unix.SYS_OPEN_BY_HANDLE_AT,
+}
+
+// filter lets the kernel refuse these calls to this thread, and to what it executes.
+func filter(c *cli.Context) error {
+	program := []unix.SockFilter{
+		// A number means another call on another architecture, for example on i386.
+		{Code: bpf.Load, K: bpf.Architecture},
+		{Code: bpf.Equal, K: bpf.Native, Jt: 1},
+		{Code: bpf.Answer, K: bpf.Kill},
+		{Code: bpf.Load, K: bpf.Number},
+		{Code: bpf.AtLeast, K: bpf.X32, Jf: 1},
+		{Code: bpf.Answer, K: bpf.Refuse},
+	}
+	for _, number := range refused {
+		program = append(program, unix.SockFilter{Code: bpf.Equal, K: number, Jf: 1},
+			unix.SockFilter{Code: bpf.Answer, K: bpf.Refuse})
+	}
+	program = append(program, []unix.SockFilter{
+		// A filter sees numbers only. The flags of clone3(2) are behind a pointer. Where
+		// that call doesn't exist, programs call clone(2).
+		{Code: bpf.Equal, K: unix.SYS_CLONE3, Jf: 1},
+		{Code: bpf.Answer, K: bpf.NotThere},
+		{Code: bpf.Equal, K: unix.SYS_CLONE, Jf: 3},
+		{Code: bpf.Load, K: bpf.FirstArgument},
+		{Code: bpf.AnyBit, K: bpf.Namespaces, Jf: 1},
+		{Code: bpf.Answer, K: bpf.Refuse},
+		{Code: bpf.Answer, K: bpf.Allow},
+	}...)
+	runtime.LockOSThread() // a filter belongs to a thread, and this one calls execve(2)
+	// Without this, root only may have a filter: it could mislead set-user-ID programs.
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return common.Failed("prctl", "PR_SET_NO_NEW_PRIVS", err)
+	}
+	code := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0,
+		uintptr(unsafe.Pointer(&code))); errno != 0 {
+		return common.Failed("seccomp", "SECCOMP_SET_MODE_FILTER", errno)
+	}
+	common.Childf(c, "installed a filter of %d instructions", len(program))
+	return nil
+}
