@@ -22,7 +22,7 @@ import (
 // arguments are words of the pages that are names of programs, and aren't typed as such,
 // or only if they are there.
 var arguments = []string{
-	"size", "route", "script", "passwd", "top", "iconv", "open", "busybox",
+	"size", "route", "script", "passwd", "top", "iconv", "open", "busybox", "time",
 }
 
 // Whatever program the pages type is tried by the doctor, or comes with a package that it

@@ -88,6 +88,9 @@ var needs = map[string]struct{ probes, commands []string }{
 	"dev":     {[]string{"dev"}, nil},
 	"overlay": {[]string{"overlay"}, []string{"mount"}},
 	"cgroup":  {nil, []string{"pgrep"}}, // only the option -g needs a cgroup
+	"caps":    {[]string{"bounding"}, []string{"setpriv", "mount"}},
+	"seccomp": {[]string{"seccomp"}, []string{"mount"}},
+	"time":    {[]string{"time"}, nil},
 }
 
 // probesOf returns the probes of a step, those of its bases first.

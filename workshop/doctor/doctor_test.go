@@ -49,11 +49,15 @@ var uses = map[string][]string{
 		"-n $BIN/step11-veth -ne 10.9.8.0/30 true",
 	},
 	// Without the limits, which need a cgroup of one's own.
-	"step12-cgroup": {"-p sh -c true"},
+	"step12-cgroup":  {"-p sh -c true"},
+	"step13-caps":    {"-pml sh -c true", "-l mount -V"},
+	"step14-seccomp": {"-ps sh -c true", "-s mount -V"},
+	"step15-time":    {"-pt 1h sh -c true"},
 	"join": {`sh: PATH=/usr/sbin:/usr/bin:/sbin:/bin; $BIN/step1-pid -p sleep 100 | {
 		for n in $(seq 30); do
 			t=$(pgrep -P $(pgrep -P $$ -x step1-pid)) && break; sleep 0.1; done
 		$BIN/join -pt $t true; status=$?; kill -9 $t; exit $status; }`},
+	"binlibdepcp": {"-q /bin/sh $OUT"},
 }
 
 // environments are made by scripts, which then execute what they are given, and in which

@@ -75,6 +75,14 @@ var probes = []probe{
 		makeCgroup,
 		"step12-cgroup -g pids.max=20 true",
 	},
+	{
+		"bounding", unix.CLONE_NEWPID | unix.CLONE_NEWNS,
+		[]string{"proc"},
+		readOnlyProc,
+		"step13-caps -pml true",
+	},
+	{"seccomp", 0, []string{"child"}, installFilter, "step14-seccomp -s true"},
+	{"time", 0, []string{"pid"}, setClocks, "step15-time -t 1h true"},
 }
 
 // user is the probe that runs all others, as root of a user namespace.

@@ -39,7 +39,9 @@ type facts struct {
 	Routed     bool                 `json:"routed"` // with a default route there
 	Queues     *queues              `json:"queues"` // in its own IPC namespace
 	Identity   *identity            `json:"identity"`
-	Limits     map[string]string    `json:"limits"`  // of its cgroup, by controller
+	Limits     map[string]string    `json:"limits"` // of its cgroup, by controller
+	Privileges *privileges          `json:"privileges"`
+	Ahead      *int                 `json:"ahead"`   // seconds more since the boot
 	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
 	userns     bool                 // its user namespace isn't this program's
 }
@@ -127,6 +129,8 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	f.note("apart", f.apart())
 	f.note("identity", f.identity())
 	f.note("limits", f.limits())
+	f.note("privileges", f.privileges())
+	f.note("clocks", f.clocks())
 	f.note("root", f.root(host.PID))
 	f.note("proc", f.proc(host.PID))
 	if f.own("mnt") {

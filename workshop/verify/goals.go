@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"nsteps"
 	"nsteps/workshop/output"
 )
@@ -247,6 +249,63 @@ var goals = []goal{
 			command{"step12-cgroup", "-g pids.max=20 bash --norc"}),
 		hasLimit("memory", "a limit on its memory",
 			command{"step12-cgroup", "-g pids.max=20 -g memory.max=64M bash --norc"}),
+	}},
+	{"step13-caps", "capabilities", []check{
+		{
+			text: "no CAP_SYS_ADMIN, and no way to get it", fact: "privileges",
+			holds: func(f *facts) bool {
+				return f.Privileges != nil && !f.Privileges.has(unix.CAP_SYS_ADMIN)
+			},
+			hint: "The bounding set of the process has the capability, so root may get " +
+				"it from each execve(2). An option of step13-caps takes it away.",
+			then: limited,
+		},
+		{
+			text: "no_new_privs", fact: "privileges",
+			holds: func(f *facts) bool { return f.Privileges != nil && f.Privileges.NoNew },
+			hint: "A set-user-ID program could still give the process more. The bit " +
+				"NoNewPrivs in its status is 0.",
+			then: limited,
+		},
+		{
+			text: "a read-only " + settings, fact: "privileges",
+			holds: func(f *facts) bool { return f.Privileges != nil && !f.Privileges.Settings },
+			hint: "Root needs no capability to write there. The step protects only a " +
+				"/proc of its own, which takes two namespaces.",
+			then: limited,
+		},
+	}},
+	{"step14-seccomp", "seccomp", []check{
+		{
+			text: "a filter of system calls", fact: "privileges",
+			holds: func(f *facts) bool { return f.Privileges != nil && f.Privileges.Filters > 0 },
+			hint: "The line Seccomp_filters in its status has the number of its filters. " +
+				"An option of step14-seccomp adds one.",
+			then: filtered,
+		},
+		{
+			text: "another filter on top of it", fact: "privileges",
+			holds: func(f *facts) bool { return f.Privileges != nil && f.Privileges.Filters > 1 },
+			hint: "A process with a filter may add another. Start the step again, from " +
+				"inside, by its whole path.",
+			then: command{"step14-seccomp", "-s $(command -v step14-seccomp) -s bash"},
+		},
+	}},
+	{"step15-time", "TIME", []check{
+		own("time", elsewhere),
+		{
+			text: "an uptime of at least a day more than the host's", fact: "clocks",
+			holds: func(f *facts) bool { return f.Ahead != nil && *f.Ahead >= 24*60*60 },
+			why: func(f *facts) string {
+				if f.Ahead == nil {
+					return ""
+				}
+				return fmt.Sprintf("it is %d seconds more", *f.Ahead)
+			},
+			hint: "The option takes a duration, and the clocks inside are ahead by it. " +
+				"A day has 24 hours.",
+			then: elsewhere,
+		},
 	}},
 	{"join", "setns", []check{
 		{

@@ -42,6 +42,7 @@ func TestGoals(t *testing.T) {
 
 // container returns facts that all goals apply to, but for what change does to them.
 func container(change func(*facts)) *facts {
+	day := 24 * 60 * 60
 	f := &facts{
 		PID: 4706, Inside: 1, Command: "bash", Step: &step{4694, "step6-chroot"},
 		Namespaces: map[string]namespace{}, Init: 4706, Others: 1,
@@ -55,6 +56,8 @@ func container(change func(*facts)) *facts {
 		},
 		Hostname: "box", HostName: "host", Links: []link{{"lo", true}},
 		Queues: &queues{SystemV: 1, POSIX: []string{}}, Unknown: map[string]string{},
+		Privileges: &privileges{Bounding: 0xa80425fb, NoNew: true, Filters: 2},
+		Ahead:      &day,
 	}
 	for i, kind := range []string{
 		"pid", "mnt", "uts", "net", "ipc", "user",
@@ -313,6 +316,34 @@ func TestJudge(t *testing.T) {
 			"an overlay elsewhere", "10", mounted(mount{"/mnt", "overlay"}), "✓✗",
 			overlaid.program + " " + overlaid.args,
 		},
+
+		{"all", "13", nil, "✓✓✓", ""},
+		{"all capabilities", "13", func(f *facts) {
+			f.Privileges = &privileges{Bounding: 1<<41 - 1, Settings: true}
+		}, "✗✗✗", "step13-caps -pml bash"},
+		{
+			"settings of the host", "13", func(f *facts) { f.Privileges.Settings = true },
+			"✓✓✗", "step13-caps -pml bash",
+		},
+		{"hidden", "13", func(f *facts) {
+			f.Privileges = nil
+			f.Unknown["privileges"] = "EACCES"
+		}, "???", ""},
+		{"all", "14", nil, "✓✓", ""},
+		{
+			"one filter", "14", func(f *facts) { f.Privileges.Filters = 1 }, "✓✗",
+			"step14-seccomp -s $(command -v step14-seccomp) -s bash",
+		},
+		{
+			"no filter", "14", func(f *facts) { f.Privileges.Filters = 0 }, "✗✗",
+			"step14-seccomp -s bash",
+		},
+		{"the host's TIME namespace", "15", nil, "✗✓", "step15-time -t 24h bash"},
+		{"an hour", "15", func(f *facts) {
+			f.Namespaces["time"] = namespace{1, true}
+			*f.Ahead = 3600
+		}, "✓✗", "step15-time -t 24h bash"},
+		{"a day", "15", func(f *facts) { f.Namespaces["time"] = namespace{1, true} }, "✓✓", ""},
 	} {
 		t.Run(test.goal+", "+test.name, func(t *testing.T) {
 			g, err := find(test.goal)
@@ -338,6 +369,20 @@ func TestJudge(t *testing.T) {
 			}
 			assert.Equal(t, test.then, then)
 		})
+	}
+}
+
+// A mount of its own is read-only, or one beside it is.
+func TestWritable(t *testing.T) {
+	const proc = "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+	for mounts, want := range map[string]bool{
+		proc: true, "": true,
+		proc + "23 22 0:21 /sys /proc/sys ro,nosuid - proc proc rw\n":  false,
+		proc + "23 22 0:21 /sys /proc/sys rw,nosuid - proc proc ro\n":  true,
+		proc + "23 22 0:21 /irq /proc/irq ro,nosuid - proc proc rw\n":  true,
+		proc + "23 22 0:21 /sys /proc/sysx ro,nosuid - proc proc rw\n": true,
+	} {
+		assert.Equal(t, want, writable(mounts, "/proc/sys"), mounts)
 	}
 }
 
