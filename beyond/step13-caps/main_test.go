@@ -14,6 +14,15 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step13-caps") }
 
+// Every option works without the others, and in a USER namespace.
+func TestEverySubset(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, as := range [][]string{nil, {"step7-user", "-U", "root"}} {
+		steptest.EverySubset(t, as, "step13-caps", []string{"-p", "-m", "-l"},
+			func([]string) string { return "" })
+	}
+}
+
 // Whenever it is killed, nothing is left.
 func TestKilled(t *testing.T) {
 	steptest.NeedsHost(t)

@@ -121,6 +121,15 @@ func TestThreads(t *testing.T) {
 	assert.Equal(t, "thread\n", string(out))
 }
 
+// Every option works without the others, and in a USER namespace.
+func TestEverySubset(t *testing.T) {
+	steptest.NeedsHost(t)
+	for _, as := range [][]string{nil, {"step7-user", "-U", "root"}} {
+		steptest.EverySubset(t, as, "step14-seccomp", []string{"-p", "-s"},
+			func([]string) string { return "" })
+	}
+}
+
 // Whenever it is killed, nothing is left.
 func TestKilled(t *testing.T) {
 	steptest.NeedsHost(t)
