@@ -30,9 +30,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"nsteps/common"
 	"nsteps/internal/cmdline"
@@ -106,67 +104,6 @@ func run(c *cli.Context) error {
 		append(text, '\n'), 0o644)
 }
 
-// configOf returns the options in the words of the runtime specification (runtime-spec,
-// config.md and config-linux.md).
-func configOf(c *cli.Context) (*specs.Spec, error) {
-	root, err := filepath.Abs(c.String("root"))
-	if err != nil {
-		return nil, err
-	}
-	if info, err := os.Stat(root); err != nil {
-		return nil, err
-	} else if !info.IsDir() {
-		return nil, common.Failed("open", c.String("root"), unix.ENOTDIR)
-	}
-	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
-	command := c.Args().Tail()
-	if len(command) == 0 {
-		command = []string{"sh"}
-	}
-	spec := &specs.Spec{
-		Version: "1.0.2", // runc and crun of 2020 know it
-		Root:    &specs.Root{Path: root},
-		Process: &specs.Process{
-			Args: command, Cwd: "/",
-			Env: []string{
-				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-				"TERM=" + os.Getenv("TERM"),
-			},
-			Terminal: noTerminal == nil,
-		},
-		Hostname: c.String("uts"),
-		Linux:    &specs.Linux{Resources: resources(c)},
-	}
-	for _, option := range []struct {
-		name string
-		kind specs.LinuxNamespaceType
-	}{
-		{"pid", specs.PIDNamespace},
-		{"mnt", specs.MountNamespace},
-		{"uts", specs.UTSNamespace},
-		{"net", specs.NetworkNamespace},
-		{"ipc", specs.IPCNamespace},
-		{"user", specs.UserNamespace},
-		{"cgroup", specs.CgroupNamespace},
-	} {
-		if c.IsSet(option.name) {
-			spec.Linux.Namespaces = append(spec.Linux.Namespaces,
-				specs.LinuxNamespace{Type: option.kind})
-		}
-	}
-	if c.Bool("pid") {
-		spec.Mounts = append(spec.Mounts, specs.Mount{
-			Destination: "/proc", Type: "proc", Source: "proc",
-			Options: []string{"nosuid", "nodev", "noexec"},
-		})
-	}
-	if c.Bool("user") {
-		spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getuid()), Size: 1}}
-		spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getgid()), Size: 1}}
-	}
-	return spec, nil
-}
-
 // checkLimits checks the values of the option --cgroup.
 func checkLimits(_ *cli.Context, limits []string) error {
 	for _, limit := range limits {
@@ -176,19 +113,4 @@ func checkLimits(_ *cli.Context, limits []string) error {
 		}
 	}
 	return nil
-}
-
-// resources returns the limits. The specification has names of its own only for version 1
-// of cgroups; in version 2 the name of the file is the name of the limit.
-func resources(c *cli.Context) *specs.LinuxResources {
-	limits := c.StringSlice("cgroup")
-	if len(limits) == 0 {
-		return nil
-	}
-	all := map[string]string{}
-	for _, limit := range limits {
-		file, value, _ := strings.Cut(limit, "=")
-		all[file] = value
-	}
-	return &specs.LinuxResources{Unified: all}
 }

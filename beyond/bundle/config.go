@@ -1,0 +1,131 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"nsteps/common"
+)
+
+// version is that of the specification. runc and crun refuse a version that is newer than
+// they are, and those of 2020 know this one.
+const version = "1.0.2"
+
+// configOf returns the options in the words of the runtime specification (runtime-spec,
+// config.md and config-linux.md).
+func configOf(c *cli.Context) (*specs.Spec, error) {
+	root, err := rootOf(c)
+	if err != nil {
+		return nil, err
+	}
+	command := c.Args().Tail()
+	if len(command) == 0 {
+		command = []string{"sh"}
+	}
+	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
+	spec := &specs.Spec{
+		Version: version,
+		Root:    &specs.Root{Path: root},
+		Process: &specs.Process{
+			Args: command, Cwd: "/", Terminal: noTerminal == nil,
+			Env: []string{
+				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				"TERM=" + os.Getenv("TERM"),
+			},
+		},
+		Hostname: c.String("uts"),
+		Mounts:   mounts(c),
+		Linux:    &specs.Linux{Namespaces: namespaces(c), Resources: resources(c)},
+	}
+	if c.Bool("user") {
+		spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getuid()), Size: 1}}
+		spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getgid()), Size: 1}}
+	}
+	return spec, nil
+}
+
+// rootOf returns the directory that the option --root names. A runtime refuses a path with
+// symbolic links in it.
+func rootOf(c *cli.Context) (string, error) {
+	root, err := filepath.Abs(c.String("root"))
+	if err != nil {
+		return "", err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(root)
+	if err == nil && !info.IsDir() {
+		err = common.Failed("open", c.String("root"), unix.ENOTDIR)
+	}
+	return root, err
+}
+
+// namespaces returns the new namespaces.
+func namespaces(c *cli.Context) (kinds []specs.LinuxNamespace) {
+	for _, option := range []struct {
+		name string
+		kind specs.LinuxNamespaceType
+	}{
+		{"pid", specs.PIDNamespace},
+		{"mnt", specs.MountNamespace},
+		{"uts", specs.UTSNamespace},
+		{"net", specs.NetworkNamespace},
+		{"ipc", specs.IPCNamespace},
+		{"user", specs.UserNamespace},
+		{"cgroup", specs.CgroupNamespace},
+	} {
+		if c.IsSet(option.name) {
+			kinds = append(kinds, specs.LinuxNamespace{Type: option.kind})
+		}
+	}
+	return kinds
+}
+
+// mounts returns the file systems that a runtime works with. It needs a /proc for itself.
+// It makes devices, which shall not be left in the image, so /dev is a tmpfs. And it opens
+// the container's terminal, which is in /dev/pts.
+func mounts(c *cli.Context) []specs.Mount {
+	proc := specs.Mount{
+		Destination: "/proc", Type: "proc", Source: "proc",
+		Options: []string{"nosuid", "nodev", "noexec"},
+	}
+	if !c.Bool("pid") { // root of a USER namespace may only bind the host's (proc(5))
+		proc.Type, proc.Source, proc.Options = "bind", "/proc", []string{"rbind"}
+	}
+	return []specs.Mount{
+		proc,
+		{
+			Destination: "/dev", Type: "tmpfs", Source: "tmpfs",
+			Options: []string{"nosuid", "strictatime", "mode=755"},
+		},
+		{
+			Destination: "/dev/pts", Type: "devpts", Source: "devpts",
+			Options: []string{
+				"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620",
+			},
+		},
+	}
+}
+
+// resources returns the limits. The specification has names of its own only for version 1
+// of cgroups; in version 2 the name of the file is the name of the limit.
+func resources(c *cli.Context) *specs.LinuxResources {
+	limits := c.StringSlice("cgroup")
+	if len(limits) == 0 {
+		return nil
+	}
+	all := map[string]string{}
+	for _, limit := range limits {
+		file, value, _ := strings.Cut(limit, "=")
+		all[file] = value
+	}
+	return &specs.LinuxResources{Unified: all}
+}
