@@ -15,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/workshop/advice"
+	"nsteps/workshop/doctor"
 	"nsteps/workshop/page"
+	"nsteps/workshop/session"
 )
 
 // Programs returns the directory of the steps, which are built beside this program.
@@ -37,6 +39,17 @@ func Programs() (string, error) {
 func NeedsRoot(ch *page.Chapter, command string) error {
 	return fmt.Errorf("chapter %s needs root, not that of a user namespace: %s",
 		ch.Name, advice.Me().AsRoot("workshop", command))
+}
+
+// Lacking returns the error of a chapter whose commands aren't all on this machine.
+func Lacking(chapters ...*page.Chapter) error {
+	for _, ch := range chapters {
+		if missing := session.Missing(ch.Needs); missing != nil {
+			return fmt.Errorf("chapter %s needs programs that are missing, %s: %s",
+				ch.Name, strings.Join(missing, ", "), doctor.Installing(missing...))
+		}
+	}
+	return nil
 }
 
 // Root starts this program again in a user namespace, as its root: it returns only if

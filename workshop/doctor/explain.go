@@ -212,10 +212,10 @@ func install(os, sudo string, commands []string) string {
 		strings.Join(packages(commands, column), " ")
 }
 
-// Installing returns what installs the package of a command on this machine.
-func Installing(command string) string {
+// Installing returns what installs the packages of commands on this machine.
+func Installing(commands ...string) string {
 	h := gather()
-	return install(h.os, h.Sudo(), []string{command})
+	return install(h.os, h.Sudo(), commands)
 }
 
 // installers are the commands that install packages, for each of Distributions.
@@ -237,12 +237,18 @@ func (x explainer) lacking(name string) (lacking []string) {
 	return lacking
 }
 
-// packages returns the packages of commands, each once.
+// packages returns the packages of commands, each once. A command that isn't in the table
+// has a package of the same name.
 func packages(names []string, column int) (found []string) {
 	for _, c := range commands {
 		if p := c.packages[column]; slices.Contains(names, c.name) &&
 			!slices.Contains(found, p) {
 			found = append(found, p)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(commands, func(c command) bool { return c.name == name }) {
+			found = append(found, name)
 		}
 	}
 	return found

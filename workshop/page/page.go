@@ -42,6 +42,8 @@
 //	<!-- needs root -->       the page doesn't run in a user namespace
 //	<!-- needs root before Linux X.Y -->
 //	                          it doesn't on a kernel that is older
+//	<!-- needs: COMMAND... --> it runs programs that few machines have; their packages
+//	                          have the same names
 //	<!-- may fail -->         any command may fail, because the page is about errors
 //	<!-- demo: SENTENCE -->   the block behind the label that follows is a part of
 //	                          workshop demo, which shows the sentence before the block
@@ -80,8 +82,9 @@ type Chapter struct {
 	File      string // as given to Parse
 	Name      string // the file's, without directory and .md
 	Title     string
-	NeedsRoot bool // of the initial user namespace
-	mayFail   bool // any command
+	NeedsRoot bool     // of the initial user namespace
+	Needs     []string // commands that few machines have
+	mayFail   bool     // any command
 	Sections  []*Section
 }
 
@@ -276,6 +279,9 @@ func (p *reader) visit(n ast.Node, enter bool) (ast.WalkStatus, error) {
 		p.folded += strings.Count(html, "<details") - strings.Count(html, "</details")
 		p.chapter.NeedsRoot = p.chapter.NeedsRoot || needsRoot(comment(html))
 		p.chapter.mayFail = p.chapter.mayFail || comment(html) == "may fail"
+		if needs, ok := strings.CutPrefix(comment(html), "needs:"); ok {
+			p.chapter.Needs = append(p.chapter.Needs, strings.Fields(needs)...)
+		}
 		if sentence, ok := strings.CutPrefix(comment(html), "demo:"); ok {
 			return ast.WalkContinue, p.mark(n, strings.TrimSpace(sentence))
 		}

@@ -27,6 +27,8 @@ func TestParse(t *testing.T) {
 	c, err := Parse("docs/9-test.md", fences(`# A *title*
 <!-- needs root -->
 
+<!-- needs: runc umoci -->
+
 One [link](x.md), "code"
 and ![a picture](p.svg) more.
 
@@ -89,36 +91,37 @@ Last.
 	assert.Equal(t, "9-test", c.Name)
 	assert.Equal(t, "A title", c.Title)
 	assert.True(t, c.NeedsRoot)
+	assert.Equal(t, []string{"runc", "umoci"}, c.Needs)
 	require.Len(t, c.Sections, 2)
 	assert.Equal(t, []Part{{Prose: "One link, `code` and more."}}, c.Sections[0].Parts)
 	assert.Equal(t, "Section", c.Sections[1].Title)
 	const one, two = "**terminal 1** `host#`", "**terminal 2** `host#`"
 	assert.Equal(t, []Part{
 		{Step: &Step{
-			Kind: Commands, Terminal: 1, At: 11, label: one,
+			Kind: Commands, Terminal: 1, At: 13, label: one,
 			Lines: []string{"echo one", "echo two"},
 			Depth: 1, Prompt: "host#", Output: "one\ntwo", Vary: []string{"pid", "size"},
 			hasOutput: true,
 		}},
 		{Prose: "Words between."},
 		{Step: &Step{
-			Kind: Commands, Terminal: 2, At: 31, label: two, Demo: "A cat.",
+			Kind: Commands, Terminal: 2, At: 33, label: two, Demo: "A cat.",
 			Lines: []string{"cat"}, Depth: 1, Prompt: "host#", Open: true,
 		}},
 		{Step: &Step{
-			Kind: Commands, Terminal: 1, At: 36, label: one, Lines: []string{"true"},
+			Kind: Commands, Terminal: 1, At: 38, label: one, Lines: []string{"true"},
 			Depth: 1, Prompt: "host#",
 		}},
 		{Step: &Step{
-			Kind: Input, Terminal: 2, At: 41, label: "**terminal 2** input",
+			Kind: Input, Terminal: 2, At: 43, label: "**terminal 2** input",
 			Lines: []string{"a line"}, Depth: 1, Prompt: "host#", Open: true,
 		}},
 		{Step: &Step{
-			Kind: Key, Terminal: 2, At: 46, label: "**terminal 2** key",
+			Kind: Key, Terminal: 2, At: 48, label: "**terminal 2** key",
 			Lines: []string{"Ctrl-D"}, Depth: 1, Prompt: "host#",
 		}},
 		{Step: &Step{
-			Kind: Commands, Terminal: 1, At: 55, label: one,
+			Kind: Commands, Terminal: 1, At: 57, label: one,
 			Lines: []string{"echo folded"}, Depth: 1, Prompt: "host#", Folded: true,
 		}},
 		{Prose: "Last."},

@@ -55,6 +55,9 @@ func runDemo(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := become.Lacking(chosen...); err != nil {
+		return err
+	}
 	p := newPlayer(true)
 	keys := p.wait
 	p.wait, p.stroke = false, min(p.stroke, brisk)

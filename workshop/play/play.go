@@ -82,6 +82,9 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := become.Lacking(chosen...); err != nil {
+		return err
+	}
 	p := newPlayer(!c.Bool("auto"))
 	if os.Getuid() != 0 {
 		return p.becomeRoot(chosen, "play")

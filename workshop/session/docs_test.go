@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,6 +49,9 @@ func TestChapters(t *testing.T) {
 			steptest.NeedsHost(t)
 			if c.NeedsRoot && !linux.InInitialUser() {
 				t.Skip("SKIPPED: the chapter needs root of the initial user namespace")
+			}
+			if missing := Missing(c.Needs); missing != nil {
+				t.Skip("SKIPPED: the chapter needs", strings.Join(missing, ", "))
 			}
 			steptest.LockChapters(t)
 			s, err := Start(t.Context(), spaces(t), true)

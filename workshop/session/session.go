@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,6 +97,20 @@ func Start(ctx context.Context, bin string, own bool) (*Session, error) {
 // Debian doesn't have /usr/sbin in it.
 func Path(bin string) string {
 	return bin + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin"
+}
+
+// Missing returns the commands that aren't in the PATH of a terminal.
+func Missing(commands []string) (missing []string) {
+	for _, name := range commands {
+		found := slices.ContainsFunc(filepath.SplitList(Path("")), func(dir string) bool {
+			_, err := exec.LookPath(filepath.Join("/", dir, name))
+			return dir != "" && err == nil
+		})
+		if !found {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 func (s *Session) open(bin string) error {

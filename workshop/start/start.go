@@ -64,6 +64,11 @@ func run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if chapter != nil {
+		if err := become.Lacking(chapter); err != nil {
+			return err
+		}
+	}
 	tmux, err := exec.LookPath("tmux")
 	columns, terminal := output.Columns()
 	if err != nil || !terminal {
