@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop")...)
+	steptest.Main(m, steptest.Steps("beyond/bundle", "binlibdepcp", "workshop")...)
 }
 
 // pages returns the chapters by their names.
@@ -63,10 +63,11 @@ func TestChapters(t *testing.T) {
 }
 
 // spaces lets the programs and the directory of a chapter be in a checkout with a space
-// in its path, and returns the directory of the programs.
+// in its path that every user can reach, and returns the directory of the programs.
 func spaces(t *testing.T) string {
 	t.Helper()
 	checkout := filepath.Join(t.TempDir(), "my checkout")
+	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(checkout)), 0o755))
 	require.NoError(t, os.Mkdir(checkout, 0o755))
 	t.Setenv("TMPDIR", checkout)
 	bin := filepath.Join(checkout, "bin")
