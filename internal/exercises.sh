@@ -48,4 +48,5 @@ done <<-LIST
 	14-seccomp beyond/step14-seccomp TestExercise
 	15-time beyond/step15-time TestExercise
 	join beyond/join TestExercise
+	bundle beyond/bundle TestExercise
 LIST
