@@ -69,6 +69,9 @@ func Write(ctx context.Context, file *os.File, root *os.Root, c Config,
 		"os":           "linux",
 		"config":       map[string]any{"Cmd": c.Cmd, "Env": []string{searchPath}},
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{layer.Digest}},
+		"history": []map[string]string{{
+			"created": "1970-01-01T00:00:00Z", "created_by": "binlibdepcp --image",
+		}},
 	})
 	if err != nil {
 		return nil, err
@@ -83,7 +86,7 @@ func Write(ctx context.Context, file *os.File, root *os.Root, c Config,
 	}
 	manifest.Annotations = map[string]string{
 		"org.opencontainers.image.ref.name": c.Tag,
-		"io.containerd.image.name":          "docker.io/library/" + c.Repository + ":" + c.Tag,
+		"io.containerd.image.name":          registry(c.Repository) + ":" + c.Tag,
 	}
 	for _, list := range []struct {
 		name    string
@@ -108,6 +111,19 @@ func Write(ctx context.Context, file *os.File, root *os.Root, c Config,
 		}
 	}
 	return packed.sockets, w.Close()
+}
+
+// registry returns the name of an image with its registry in front, as containerd wants
+// it: docker.io has library/jail for jail, and me/jail for me/jail.
+func registry(name string) string {
+	first, _, below := strings.Cut(name, "/")
+	switch {
+	case !below:
+		return "docker.io/library/" + name
+	case strings.Contains(first, ".") || first == "localhost":
+		return name
+	}
+	return "docker.io/" + name
 }
 
 // writeBlob writes a JSON file under its digest.

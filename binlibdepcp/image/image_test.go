@@ -11,8 +11,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -123,16 +125,20 @@ func TestWrite(t *testing.T) {
 
 // The architecture is that of the programs, not that of this machine.
 func TestArchitecture(t *testing.T) {
-	head := func(data byte, machine [2]byte) string {
-		return "\x7fELF\x02" + string(data) + string(make([]byte, 12)) + string(machine[:]) +
-			"more"
+	head := func(class, data byte, machine [2]byte) string {
+		return "\x7fELF" + string(class) + string(data) + string(make([]byte, 12)) +
+			string(machine[:]) + "more"
 	}
 	for want, files := range map[string][]string{
-		runtime.GOARCH: {"text", head(1, [2]byte{250, 250})},
+		runtime.GOARCH: {"text", head(2, 1, [2]byte{250, 250})},
 		"riscv64": {
-			head(1, [2]byte{243, 0}), head(1, [2]byte{3, 0}), head(1, [2]byte{243, 0}),
+			head(2, 1, [2]byte{243, 0}), head(1, 1, [2]byte{3, 0}),
+			head(2, 1, [2]byte{243, 0}),
 		},
-		"s390x": {head(2, [2]byte{0, 22})},
+		"s390x":   {head(2, 2, [2]byte{0, 22})},
+		"ppc64":   {head(2, 2, [2]byte{0, 21})},
+		"ppc64le": {head(2, 1, [2]byte{21, 0})},
+		"mipsle":  {head(1, 1, [2]byte{8, 0})},
 	} {
 		dir := t.TempDir()
 		for i, text := range files {
@@ -142,6 +148,34 @@ func TestArchitecture(t *testing.T) {
 		_, files := pack(t, dir)
 		_, config := layerOf(t, files)
 		assert.Contains(t, string(config), `"architecture":"`+want+`"`)
+	}
+}
+
+// A name in Linux is any bytes. A long one, and one that isn't ASCII, is a PAX record.
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Repeat("long", 60)
+	for _, name := range []string{"\xff\xfe", "käse", long, "a=b\nc"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, name, long), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, long, name), nil, 0o644))
+	}
+	_, files := pack(t, dir)
+	layer, _ := layerOf(t, files)
+	unpacked := t.TempDir()
+	cmd := exec.Command("tar", "-x", "-C", unpacked)
+	cmd.Stdin = bytes.NewReader(layer)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	diff, err := exec.Command("diff", "-r", dir, unpacked).CombinedOutput()
+	assert.NoError(t, err, "%s", diff)
+}
+
+func TestRegistry(t *testing.T) {
+	for name, want := range map[string]string{
+		"jail": "docker.io/library/jail", "me/jail": "docker.io/me/jail",
+		"example.org/jail": "example.org/jail", "localhost/me/jail": "localhost/me/jail",
+	} {
+		assert.Equal(t, want, registry(name))
 	}
 }
 

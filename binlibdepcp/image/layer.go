@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,8 +33,8 @@ const headerSize = 512
 // A layer is the tar file that a directory was packed into.
 type layer struct {
 	descriptor
-	sockets  []string            // files that an image has no place for
-	machines map[elf.Machine]int // how many ELF files there are for each
+	sockets  []string        // files that an image has no place for
+	machines map[machine]int // how many ELF files there are for each
 }
 
 // writeLayer writes the layer, as the first entry of the image. The name of the entry is
@@ -45,9 +46,9 @@ func writeLayer(ctx context.Context, file *os.File, root *os.Root) (*layer, erro
 	out := newHashing(ctx, file)
 	p := &packer{
 		root: root, w: tar.NewWriter(out), names: map[inode]string{},
-		buffer: make([]byte, chunkSize), layer: layer{machines: map[elf.Machine]int{}},
+		buffer: make([]byte, chunkSize), layer: layer{machines: map[machine]int{}},
 	}
-	err := fs.WalkDir(root.FS(), ".", p.entry)
+	err := p.directory(".")
 	if err == nil {
 		err = p.w.Close()
 	}
@@ -80,26 +81,49 @@ type packer struct {
 	layer
 	root   *os.Root
 	w      *tar.Writer
-	dev    uint64           // of the root directory
 	names  map[inode]string // of files with several names
 	buffer []byte
 }
 
-// entry packs a file, a link or a directory. It is an fs.WalkDirFunc.
-func (p *packer) entry(name string, _ fs.DirEntry, err error) error {
+// directory packs all that is in a directory, in the order of the names. (fs.WalkDir
+// refuses a name that isn't UTF-8.) The runtime makes the root directory itself.
+func (p *packer) directory(name string) error {
+	dir, err := p.root.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return err
 	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, file := range names {
+		if err := p.entry(path.Join(name, file), isMount(dir, file)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isMount reports whether something is mounted on a file of a directory. A bind mount has
+// the device of the file system, so the device doesn't show that (statx(2), Linux 5.8).
+func isMount(dir *os.File, name string) bool {
+	var st unix.Statx_t
+	err := unix.Statx(int(dir.Fd()), name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT,
+		unix.STATX_BASIC_STATS, &st)
+	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0
+}
+
+// entry packs a file, a link, or a directory and all that is in it. What is mounted isn't
+// packed: it becomes an empty file or directory to mount on.
+func (p *packer) entry(name string, mounted bool) error {
 	info, err := p.root.Lstat(name)
 	if err != nil {
 		return err
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	if name == "." { // a runtime makes the root directory
-		p.dev = st.Dev
-		return nil
-	}
-	if strings.HasPrefix(path.Base(name), ".wh.") {
+	if isWhiteout(name, st) {
 		return &fs.PathError{Op: "pack", Path: name, Err: ErrWhiteout}
 	}
 	if info.Mode()&fs.ModeSocket != 0 {
@@ -111,12 +135,15 @@ func (p *packer) entry(name string, _ fs.DirEntry, err error) error {
 		Uid: owner(st.Uid, os.Getuid()), Gid: owner(st.Gid, os.Getgid()),
 	}
 	switch info.Mode().Type() {
-	case 0:
-		return p.file(header, info)
 	case fs.ModeDir:
 		header.Typeflag, header.Name = tar.TypeDir, name+"/"
-		if st.Dev != p.dev { // something is mounted there
-			return errors.Join(p.w.WriteHeader(header), fs.SkipDir)
+		if err := p.w.WriteHeader(header); err != nil || mounted {
+			return err
+		}
+		return p.directory(name)
+	case 0:
+		if !mounted {
+			return p.file(header, info)
 		}
 	case fs.ModeSymlink:
 		header.Typeflag = tar.TypeSymlink
@@ -126,6 +153,9 @@ func (p *packer) entry(name string, _ fs.DirEntry, err error) error {
 	case fs.ModeNamedPipe:
 		header.Typeflag = tar.TypeFifo
 	default:
+		if mounted { // such as the host's /dev/null
+			break
+		}
 		header.Typeflag = tar.TypeBlock
 		if info.Mode()&fs.ModeCharDevice != 0 {
 			header.Typeflag = tar.TypeChar
@@ -134,6 +164,13 @@ func (p *packer) entry(name string, _ fs.DirEntry, err error) error {
 		header.Devminor = int64(unix.Minor(st.Rdev))
 	}
 	return p.w.WriteHeader(header)
+}
+
+// isWhiteout reports whether a file would delete another file: by its name in a layer, or
+// as a device with the number 0 in a directory that is a layer of an overlay.
+func isWhiteout(name string, st *syscall.Stat_t) bool {
+	return strings.HasPrefix(path.Base(name), ".wh.") ||
+		st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
 }
 
 // owner returns the ID of an owner in the image. A plain user's own files are root's
@@ -204,29 +241,49 @@ func (p *packer) count(head []byte) {
 	if len(head) < 20 || string(head[:4]) != elf.ELFMAG {
 		return
 	}
-	machine := uint16(head[18]) | uint16(head[19])<<8
-	if elf.Data(head[elf.EI_DATA]) == elf.ELFDATA2MSB {
-		machine = machine<<8 | machine>>8
+	number := uint16(head[18]) | uint16(head[19])<<8
+	data := elf.Data(head[elf.EI_DATA])
+	if data == elf.ELFDATA2MSB {
+		number = number<<8 | number>>8
 	}
-	if _, known := architectures[elf.Machine(machine)]; known {
-		p.machines[elf.Machine(machine)]++
+	m := machine{elf.Machine(number), elf.Class(head[elf.EI_CLASS]), data}
+	if _, known := architectures[m]; known {
+		p.machines[m]++
 	}
 }
 
-// architectures are the names that images have for the machines of ELF files: image-spec,
-// config.md, takes them from Go.
-var architectures = map[elf.Machine]string{
-	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm",
-	elf.EM_RISCV: "riscv64", elf.EM_PPC64: "ppc64le", elf.EM_S390: "s390x",
-	elf.EM_LOONGARCH: "loong64",
+// A machine is what an ELF file says of the processor that it is for.
+type machine struct {
+	number elf.Machine
+	class  elf.Class
+	data   elf.Data
+}
+
+// architectures are the names that images have for machines: image-spec, config.md, takes
+// them from Go. ARM has a variant too, which an ELF file doesn't tell in its header;
+// without one, containerd takes an image for v7.
+var architectures = map[machine]string{
+	{elf.EM_X86_64, elf.ELFCLASS64, elf.ELFDATA2LSB}:    "amd64",
+	{elf.EM_386, elf.ELFCLASS32, elf.ELFDATA2LSB}:       "386",
+	{elf.EM_AARCH64, elf.ELFCLASS64, elf.ELFDATA2LSB}:   "arm64",
+	{elf.EM_ARM, elf.ELFCLASS32, elf.ELFDATA2LSB}:       "arm",
+	{elf.EM_RISCV, elf.ELFCLASS64, elf.ELFDATA2LSB}:     "riscv64",
+	{elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2LSB}:     "ppc64le",
+	{elf.EM_PPC64, elf.ELFCLASS64, elf.ELFDATA2MSB}:     "ppc64",
+	{elf.EM_S390, elf.ELFCLASS64, elf.ELFDATA2MSB}:      "s390x",
+	{elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2LSB}:      "mips64le",
+	{elf.EM_MIPS, elf.ELFCLASS64, elf.ELFDATA2MSB}:      "mips64",
+	{elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2LSB}:      "mipsle",
+	{elf.EM_MIPS, elf.ELFCLASS32, elf.ELFDATA2MSB}:      "mips",
+	{elf.EM_LOONGARCH, elf.ELFCLASS64, elf.ELFDATA2LSB}: "loong64",
 }
 
 // architecture returns the architecture of most ELF files, or that of this program if
 // there are none.
 func (l *layer) architecture() string {
 	best, most := runtime.GOARCH, 0
-	for machine, n := range l.machines {
-		name := architectures[machine]
+	for m, n := range l.machines {
+		name := architectures[m]
 		if n > most || n == most && name < best {
 			best, most = name, n
 		}

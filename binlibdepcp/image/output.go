@@ -4,6 +4,7 @@ package image
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -62,9 +63,10 @@ func createNamed(name string, write func(*os.File) error) error {
 	return rename(temporary, name)
 }
 
-// temporaryName returns a name beside another, for this process.
+// temporaryName returns a name beside another that no file has. A PID isn't enough: in a
+// container it is always the same.
 func temporaryName(name string) string {
-	return filepath.Join(filepath.Dir(name), fmt.Sprintf(".image-%d.tmp", os.Getpid()))
+	return filepath.Join(filepath.Dir(name), ".image-"+rand.Text()+".tmp")
 }
 
 func rename(temporary, name string) error {
