@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
 
-// run writes a bundle and lets a runtime run it. crun refuses a machine with both versions
-// of cgroups, so the second one is hidden from it.
+// bundleAndRun writes a bundle and lets a runtime run it. crun refuses a machine with both
+// versions of cgroups, so the second one is hidden from it.
 const bundleAndRun = `umount /sys/fs/cgroup/unified 2>/dev/null
 cd "$1" && shift && runtime=$1 && shift
 rm -rf b && $AS "$BUNDLE" "$@" && exec $AS "$runtime" --root "$PWD/state" run --bundle b "$NAME"`

@@ -556,3 +556,16 @@ func TestRead(t *testing.T) {
 	}
 	assert.Equal(t, append(want, "6-escape"), names)
 }
+
+// A page that needs programs which few machines have names what installs them.
+func TestNeeds(t *testing.T) {
+	cmd := play(t, "--auto", "oci")
+	cmd.Env = append(cmd.Env, "PATH=/nonexistent")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() == 0 {
+		t.Skip("SKIPPED: /usr/sbin, which is looked in too, has all programs")
+	}
+	assert.Regexp(t, `^workshop: chapter oci needs programs that are missing, .*umoci: `+
+		`.*install.* umoci`, string(out))
+	assert.Equal(t, 1, cmd.ProcessState.ExitCode())
+}

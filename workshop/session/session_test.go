@@ -302,3 +302,18 @@ func TestOwn(t *testing.T) {
 		">/dev/shm/nsteps-test\n'''\n"))
 	assert.NoFileExists(t, "/dev/shm/nsteps-test")
 }
+
+// What isn't in the PATH of a terminal is missing. A plain user's PATH has no /usr/sbin,
+// and a terminal's has.
+func TestMissing(t *testing.T) {
+	t.Setenv("PATH", "/usr/bin:/bin:/usr/sbin")
+	assert.Nil(t, Missing(nil))
+	assert.Nil(t, Missing([]string{"sh", "ls"}))
+	assert.Equal(t, []string{"nonesuch", "none/such"},
+		Missing([]string{"sh", "nonesuch", "none/such"}))
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o755))
+	assert.Equal(t, []string{"mine"}, Missing([]string{"mine"}))
+	t.Setenv("PATH", dir)
+	assert.Nil(t, Missing([]string{"mine"}))
+}
