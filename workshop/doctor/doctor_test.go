@@ -42,7 +42,7 @@ var uses = map[string][]string{
 	"step7-user":     {"-pmnu box -U root ip -brief link", "-U nobody sh -c true"},
 	"step8-pivot":    {"-pmr $JAIL sh -c true"},
 	"step9-dev":      {"-pmdr $JAIL sh -c true"},
-	"step10-overlay": {"-pmor $JAIL sh -c true"},
+	"step10-overlay": {"-pmor $JAIL sh -c true", "-m mount -V"},
 	"step11-veth": {
 		"-pmnu box ip -brief link",
 		// The cable leads to a NET namespace that needs no root of another one.
@@ -387,7 +387,7 @@ func (e *environment) works(step string) bool {
 		if !slices.ContainsFunc(uses[step], func(use string) bool {
 			argv := append([]string{steptest.Bin(step)}, strings.Fields(use)...)
 			if script, ok := strings.CutPrefix(use, "sh: "); ok {
-				argv = []string{"sh", "-c", script}
+				argv = []string{"/bin/sh", "-c", script}
 			}
 			return e.command(append(slices.Clip(as), argv...)...).Run() != nil
 		}) {

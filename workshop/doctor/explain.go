@@ -69,6 +69,12 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 		}
 	case name == golang:
 		return x.noGo()
+	case isCommand && f.Op == "run" && f.Errno == unix.EPERM:
+		return cause.Cause{
+			ID: "capability", Command: "docker run --cap-add NET_RAW",
+			Text: "the file of " + name + " asks for a capability that no process gets " +
+				"here (see capabilities(7)); start the container with",
+		}
 	case isCommand:
 		return x.missing(name, f)
 	case name == "veth" && f.Op != "clone":
