@@ -52,7 +52,7 @@ func parent(c *cli.Context) error {
 	}
 	group := cgroup.New(c.App.Name)
 	defer group.Remove() // with all processes that are left in it
-	if err := limit(c, group); err != nil {
+	if err := makeCgroup(c, group); err != nil {
 		return err
 	}
 
@@ -77,8 +77,8 @@ func parent(c *cli.Context) error {
 	return err
 }
 
-// limit makes the child's cgroup and writes the limits to its files (cgroups(7)).
-func limit(c *cli.Context, group *cgroup.Group) error {
+// makeCgroup makes the child's cgroup and writes the limits to its files (cgroups(7)).
+func makeCgroup(c *cli.Context, group *cgroup.Group) error {
 	limits, err := group.Find(c.StringSlice("cgroup"))
 	if err != nil {
 		return err

@@ -32,6 +32,15 @@ func Who(_ *cli.Context, value string) error {
 	return nil
 }
 
+// Default returns the word that a container needs, which has a USER namespace if its user
+// isn't root.
+func Default() string {
+	if os.Getuid() == 0 {
+		return ""
+	}
+	return "root"
+}
+
 // KeepCapabilities lets the child in a new USER namespace keep its capabilities when it
 // executes this program. execve(2) takes them from a process that isn't root, and no
 // process is root before the map is written. Ambient capabilities survive

@@ -27,6 +27,14 @@ func CheckRoot(c *cli.Context, dir string) error {
 	return nil
 }
 
+// Required returns what is wrong if the option --root is missing.
+func Required(c *cli.Context) error {
+	if c.String("root") == "" {
+		return cmdline.Usagef("%s needs --root, the directory of an image", c.App.Name)
+	}
+	return nil
+}
+
 // NeedsRoot returns a check of an option that goes with --root only.
 func NeedsRoot(option string) func(*cli.Context, bool) error {
 	return func(c *cli.Context, _ bool) error {

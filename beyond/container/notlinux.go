@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "nsteps/common"
+
+func main() { common.NeedsLinux("container") }
