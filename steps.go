@@ -36,6 +36,7 @@ var Steps = []Step{
 	{14, "seccomp", "step14-seccomp", "beyond/step14-seccomp", "step1-pid", "14-seccomp"},
 	{15, "time", "step15-time", "beyond/step15-time", "step1-pid", "15-time"},
 	{0, "join", "join", "beyond/join", "step1-pid", "join"},
+	{0, "container", "container", "beyond/container", "", "container"},
 }
 
 // Find returns a step by its number, short name or name: "4", "net" or "step4-net". Its

@@ -167,7 +167,7 @@ func Closes(line string) bool {
 // prompting matches what sets the prompt of a shell that a command starts, and all of
 // $(...), where a step may be only looked for.
 var prompting = regexp.MustCompile(`\$\((?:command -v (step[0-9]+-[a-z]+))?[^)]*\)` +
-	`|\bPS1='([^']*)'|(?:^|[\s/])(step[0-9]+-[a-z]+|join)\s`)
+	`|\bPS1='([^']*)'|(?:^|[\s/])(step[0-9]+-[a-z]+|join|container)\s`)
 
 // opened returns the prompt of a shell that a command starts, given the prompt of the
 // shell that it is typed into.
