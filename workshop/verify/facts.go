@@ -31,6 +31,7 @@ type facts struct {
 	Root       string               `json:"root"`   // directory
 	HostRoot   bool                 `json:"host_root"`
 	Above      string               `json:"above"`  // directory above its root; or ""
+	Null       bool                 `json:"null"`   // its /dev/null is that device
 	Proc       string               `json:"proc"`   // of which PID namespace its /proc is
 	Mounts     *comparison          `json:"mounts"` // in its own MNT namespace
 	Hostname   string               `json:"hostname"`
@@ -132,6 +133,7 @@ func read(all procs.All, self int, p linux.Process) (*facts, error) {
 	f.note("privileges", f.privileges())
 	f.note("clocks", f.clocks())
 	f.note("root", f.root(host.PID))
+	f.note("null", f.null())
 	f.note("proc", f.proc(host.PID))
 	if f.own("mnt") {
 		f.note("mounts", f.mounts(host.PID))

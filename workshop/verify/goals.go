@@ -338,6 +338,7 @@ var goals = []goal{
 			then: entered,
 		},
 	}},
+	{"container", "the right order", containerChecks()},
 }
 
 var overlaid = command{"step10-overlay", "-pmor img bash --norc"}
