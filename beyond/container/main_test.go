@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,17 +11,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 )
 
 func TestMain(m *testing.M) {
 	steptest.Main(m, "beyond/container", "beyond/step7-user", "beyond/join", "binlibdepcp",
-		"step6-chroot")
+		"step6-chroot", "workshop", "docs/solution/mycontainer")
 }
 
 func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
@@ -71,12 +75,132 @@ func plain(text string) string {
 	return b.String()
 }
 
+// image makes an image directory with programs.
+func image(t *testing.T, programs ...string) (dir string) {
+	t.Helper()
+	steptest.NeedsHost(t)
+	dir = t.TempDir() + "/img"
+	args := append(append([]string{"-q"}, programs...), dir)
+	out, err := exec.Command(steptest.Bin("binlibdepcp"), args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return dir
+}
+
+// The keys of a terminal work.
+func TestTerminal(t *testing.T) {
+	tt := steptest.OpenShell(t)
+	img := image(t, "cat", "sleep", "sh")
+	tt.Type("container -r " + img + " cat -u\n")
+	steptest.WaitForProcess(t, "cat -u", "S")
+	tt.Type(steptest.CtrlZ)
+	tt.Expect(`Stopped.*\n(.*\n)*host> $`)
+	steptest.WaitForProcess(t, "cat -u", "T")
+	tt.Type("fg\n")
+	tt.Expect("cat -u\n")
+	tt.Type("one\n")
+	tt.Expect("(one\n.*){2}")
+	tt.Type(steptest.CtrlD)
+	tt.Expect("host> $")
+	tt.AssertStatus("0")
+	tt.Type("container -r " + img + " sh -c 'trap \"exit 7\" INT; echo ready; read line'\n")
+	tt.Expect("\nready\n")
+	tt.Type(steptest.CtrlC)
+	tt.Expect("host> $")
+	tt.AssertStatus("7")
+	tt.Type("container -r " + img + " sleep 86308\n")
+	steptest.WaitForProcess(t, "sleep 86308", "S")
+	tt.Type(steptest.CtrlC)
+	tt.Expect("a second one kills PID 1\n")
+	tt.Type(steptest.CtrlC)
+	tt.Expect("host> $")
+	tt.AssertStatus("137")
+}
+
+// SIGTERM reaches a command that has a handler. PID 1 without a handler is killed.
+func TestSignals(t *testing.T) {
+	img := image(t, "sh", "sleep")
+	for script, status := range map[string]int{
+		"trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done": 7,
+		"echo ready; exec sleep 86409":                                 128 + 9,
+	} {
+		cmd := exec.Command("container", "-r", img, "sh", "-c", script)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		line := make([]byte, len("ready\n"))
+		_, err = out.Read(line)
+		require.NoError(t, err)
+		require.NoError(t, cmd.Process.Signal(unix.SIGTERM))
+		_ = cmd.Wait()
+		got := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if got.Signaled() {
+			assert.Equal(t, status, 128+int(got.Signal()), script)
+		} else {
+			assert.Equal(t, status, got.ExitStatus(), script)
+		}
+	}
+}
+
 // Whenever it is killed, nothing is left.
 func TestKilled(t *testing.T) {
-	steptest.NeedsHost(t)
-	dir := t.TempDir()
-	out, err := exec.Command(steptest.Bin("binlibdepcp"), "-q", "sleep",
-		dir+"/img").CombinedOutput()
-	require.NoError(t, err, string(out))
+	dir := filepath.Dir(image(t, "sleep"))
 	steptest.KillAtAnyTime(t, dir, "container", "-r", "img", "sleep", "86408")
+	steptest.KillAtAnyTime(t, dir, "container", "-U", "root", "-r", "img", "sleep", "86408")
+}
+
+// With a cable, the link is gone too, and with a limit the cgroup. SIGKILL leaves a cgroup
+// until the next run.
+func TestKilledOnHost(t *testing.T) {
+	list := steptest.CgroupRoom(t)
+	if _, ok := linux.CgroupOf("self", "pids"); !ok || !linux.InInitialUser() {
+		t.Skip("SKIPPED: needs root, and the controller pids")
+	}
+	dir := filepath.Dir(image(t, "sleep", "true"))
+	command := []string{"container", "-e", "10.9.8.0/30", "-g", "pids.max=50", "-r", "img"}
+	steptest.KillAtAnyTime(t, dir, append(command, "sleep", "86408")...)
+	last := exec.Command(command[0], append(command[1:], "true")...)
+	last.Dir = dir
+	out, err := last.CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.Empty(t, list())
+	links, err := filepath.Glob("/sys/class/net/veth*")
+	require.NoError(t, err)
+	assert.Empty(t, links)
+}
+
+// The solution of the last exercise has about 100 lines below the imports, and verify is
+// content with it.
+func TestMyContainer(t *testing.T) {
+	text, err := os.ReadFile("../../docs/solution/mycontainer/main.go")
+	require.NoError(t, err)
+	_, code, found := strings.Cut(string(text), "\n)\n")
+	require.True(t, found)
+	assert.LessOrEqual(t, strings.Count(code, "\n"), 105)
+
+	img := image(t, "sh", "cat", "rm", "sleep")
+	for _, program := range [][]string{{"mycontainer"}, {"container", "-r"}} {
+		args := append(program[1:], img, "sh", "-c", "rm -r /etc; echo ready; cat; exit 3")
+		cmd := exec.Command(program[0], args...)
+		stdin, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		cmd.Stderr = os.Stderr
+		require.NoError(t, cmd.Start())
+		line := make([]byte, len("ready\n"))
+		_, err = stdout.Read(line)
+		require.NoError(t, err)
+		parent := fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid)
+		children, err := os.ReadFile(parent)
+		require.NoError(t, err)
+		out, err := exec.Command("workshop", "verify", "container",
+			strings.TrimSpace(string(children))).CombinedOutput()
+		assert.NoError(t, err, "%s: %s", program[0], out)
+		assert.NotContains(t, string(out), "✗")
+		assert.Equal(t, 12, strings.Count(string(out), "✓"))
+		require.NoError(t, stdin.Close())
+		_ = cmd.Wait()
+		assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+		assert.DirExists(t, img+"/etc")
+	}
 }
