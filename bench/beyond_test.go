@@ -37,6 +37,7 @@ var launches = map[string]launch{
 	"step14-seccomp": {"-ps", "-p", 1.15},
 	"step15-time":    {"-pt 24h", "-p", 1.15}, // on kernels after 6.1
 	"join":           {"-t TARGET", "-pmnu box", 1.15},
+	"container":      {"-r IMAGE", "-pmnu box -i yes -c IMAGE", 1.5},
 }
 
 // Every program is measured.
