@@ -16,7 +16,7 @@
 //	                         new USER namespace with a map for: nobody|root|range
 //	-e, --veth network       cable to the host, with addresses of the network
 //	-g, --cgroup file=value  new cgroup with the limit file=value; may be repeated
-//	    --swap a,b           swap two entries of the child's list, to see what breaks
+//	    --swap a,b           swap entries a,b of the child's list, to see what breaks
 //
 // The container has new PID, MNT, UTS, NET, IPC and CGROUP namespaces. Without root it has
 // a USER namespace too, with the map of root. New in this program: the order. Each entry
@@ -62,7 +62,7 @@ func main() {
 			&cli.StringSliceFlag{Name: "g", Aliases: []string{"cgroup"}, Action: cgroup.Check,
 				Usage: "new cgroup with the limit `file=value`; may be repeated"},
 			&cli.StringFlag{Name: "swap",
-				Usage: "swap two entries of the child's list, to see what breaks: `a,b`"},
+				Usage: "swap entries `a,b` of the child's list, to see what breaks"},
 		},
 		DisableSliceFlagSeparator: true, // a value may have commas
 	}, parent, child, slices.Concat(idmap.Hints, rootfs.Hints, rootfs.OverlayHints, network.Hints,
