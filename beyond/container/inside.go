@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"runtime"
 
 	"github.com/urfave/cli/v2"
@@ -52,9 +53,11 @@ func cgroupRoot(c *cli.Context) error {
 	// The root of a CGROUP namespace is the cgroup that its maker is in, and at clone(2)
 	// that is the parent's. A namespace belongs to a thread: Exec needs the same one.
 	runtime.LockOSThread()
+	before, _ := os.Readlink("/proc/thread-self/ns/cgroup")
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return common.Failed("unshare", "CLONE_NEWCGROUP", err)
 	}
-	common.Childf(c, "made a CGROUP namespace, in which its cgroup is /")
+	after, _ := os.Readlink("/proc/thread-self/ns/cgroup")
+	common.Childf(c, "%s -> %s", before, after)
 	return nil
 }

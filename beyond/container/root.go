@@ -21,10 +21,8 @@ func overlay(c *cli.Context, image string) (dir string, err error) {
 	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", 0, "mode=755"); err != nil {
 		return "", common.Failed("mount tmpfs on", "/tmp", err)
 	}
-	for _, name := range []string{"/tmp/upper", "/tmp/work", "/tmp/root"} {
-		if err := os.Mkdir(name, 0o755); err != nil {
-			return "", err
-		}
+	if err := rootfs.Layers("/tmp/upper", "/tmp/work", "/tmp/root"); err != nil {
+		return "", err
 	}
 	// upperdir holds what is new, and a mark for each deleted file. The kernel prepares
 	// entries of upperdir in workdir.
