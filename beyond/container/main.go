@@ -65,8 +65,8 @@ func main() {
 				Usage: "swap entries `a,b` of the child's list, to see what breaks"},
 		},
 		DisableSliceFlagSeparator: true, // a value may have commas
-	}, parent, child, slices.Concat(idmap.Hints, rootfs.Hints, rootfs.OverlayHints, network.Hints,
-		cgroup.Hints, privilege.Hints, bpf.Hints)...)
+	}, parent, child, slices.Concat(idmap.Hints, rootfs.Hints, rootfs.OverlayHints,
+		network.Hints, cgroup.Hints, privilege.Hints, bpf.Hints)...)
 }
 
 // parent makes what only the host can make, and clones the child.

@@ -32,7 +32,10 @@ func TestFind(t *testing.T) {
 // The diff is that of diff -u, byte for byte: the one that the README links to. All of it
 // is in the two sides, too.
 func TestUnified(t *testing.T) {
-	for _, step := range nsteps.Steps[1:] {
+	for _, step := range nsteps.Steps {
+		if step.Base == "" {
+			continue
+		}
 		want, err := os.ReadFile("../../docs/diff/" + step.Name + ".diff")
 		require.NoError(t, err)
 		var b strings.Builder
