@@ -91,6 +91,10 @@ var needs = map[string]struct{ probes, commands []string }{
 	"caps":    {[]string{"bounding"}, []string{"setpriv", "mount"}},
 	"seccomp": {[]string{"seccomp"}, []string{"mount"}},
 	"time":    {[]string{"time"}, nil},
+	"container": {[]string{
+		"child", "pid", "mnt", "proc", "uts", "net", "container", "pivot", "dev", "overlay",
+		"bounding", "seccomp",
+	}, []string{"pgrep"}},
 }
 
 // probesOf returns the probes of a step, those of its bases first.

@@ -156,9 +156,11 @@ func choose(e examination) explainer {
 
 // as takes the results that count for a step. One that makes a user namespace itself
 // needs no unshare(1), and a limit may allow no second one inside that of the prefix.
+// Container makes one only for a user who isn't root.
 func (x explainer) as(s nsteps.Step, e examination) explainer {
 	own := slices.IndexFunc(probes, func(p probe) bool {
-		return p.flags&user.flags != 0 && slices.Contains(probesOf(s), p.name)
+		makes := slices.Contains(probesOf(s), p.name) || s.Short == "container" && x.UID != 0
+		return p.flags&user.flags != 0 && makes
 	})
 	if own < 0 || e.user == nil || e.user[user.name] != nil ||
 		e.direct[probes[own].name] != nil {

@@ -57,6 +57,7 @@ var uses = map[string][]string{
 		for n in $(seq 30); do
 			t=$(pgrep -P $(pgrep -P $$ -x step1-pid)) && break; sleep 0.1; done
 		$BIN/join -pt $t true; status=$?; kill -9 $t; exit $status; }`},
+	"container":   {"-r $JAIL sh -c true"},
 	"binlibdepcp": {"-q /bin/sh $OUT"},
 }
 

@@ -83,6 +83,13 @@ var probes = []probe{
 	},
 	{"seccomp", 0, []string{"child"}, installFilter, "step14-seccomp -s true"},
 	{"time", 0, []string{"pid"}, setClocks, "step15-time -t 1h true"},
+	{
+		"container", unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS |
+			unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
+		[]string{"proc", "uts", "net"},
+		hostname,
+		"container -r img true",
+	},
 }
 
 // user is the probe that runs all others, as root of a user namespace.
