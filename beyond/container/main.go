@@ -18,9 +18,9 @@
 //	-g, --cgroup file=value  new cgroup with the limit file=value; may be repeated
 //	    --swap a,b           swap entries a,b of the child's list, to see what breaks
 //
-// The container has new PID, MNT, UTS, NET, IPC and CGROUP namespaces. Without root it has
-// a USER namespace too, with the map of root. New in this program: the order. Each entry
-// of the child's list needs something that a later entry takes away.
+// The container has new PID, MNT, UTS, NET, IPC and CGROUP namespaces. Without root it
+// has a USER namespace too, with the map of root. New in this program: the order. Each
+// entry of the child's list needs something that a later entry takes away.
 package main
 
 import (
@@ -50,19 +50,31 @@ func main() {
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Value: true, Hidden: true},
 			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Value: true, Hidden: true},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Value: true, Hidden: true},
-			&cli.StringFlag{Name: "r", Aliases: []string{"root"}, Action: rootfs.CheckRoot,
-				Usage: "make an overlay of `dir` the top of all mounts"},
-			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
-				Value: "container", Usage: "`hostname`, if it isn't \"container\""},
-			&cli.StringFlag{Name: "U", Aliases: []string{"user"}, Action: idmap.Who,
+			&cli.StringFlag{
+				Name: "r", Aliases: []string{"root"}, Action: rootfs.CheckRoot,
+				Usage: "make an overlay of `dir` the top of all mounts",
+			},
+			&cli.StringFlag{
+				Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+				Value: "container", Usage: "`hostname`, if it isn't \"container\"",
+			},
+			&cli.StringFlag{
+				Name: "U", Aliases: []string{"user"}, Action: idmap.Who,
 				Value: idmap.Default(),
-				Usage: "new USER namespace with a map for: `nobody|root|range`"},
-			&cli.StringFlag{Name: "e", Aliases: []string{"veth"}, Action: network.Check,
-				Usage: "cable to the host, with addresses of the `network`"},
-			&cli.StringSliceFlag{Name: "g", Aliases: []string{"cgroup"}, Action: cgroup.Check,
-				Usage: "new cgroup with the limit `file=value`; may be repeated"},
-			&cli.StringFlag{Name: "swap",
-				Usage: "swap entries `a,b` of the child's list, to see what breaks"},
+				Usage: "new USER namespace with a map for: `nobody|root|range`",
+			},
+			&cli.StringFlag{
+				Name: "e", Aliases: []string{"veth"}, Action: network.Check,
+				Usage: "cable to the host, with addresses of the `network`",
+			},
+			&cli.StringSliceFlag{
+				Name: "g", Aliases: []string{"cgroup"}, Action: cgroup.Check,
+				Usage: "new cgroup with the limit `file=value`; may be repeated",
+			},
+			&cli.StringFlag{
+				Name:  "swap",
+				Usage: "swap entries `a,b` of the child's list, to see what breaks",
+			},
 		},
 		DisableSliceFlagSeparator: true, // a value may have commas
 	}, parent, child, slices.Concat(idmap.Hints, rootfs.Hints, rootfs.OverlayHints,

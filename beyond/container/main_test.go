@@ -152,8 +152,8 @@ func TestKilled(t *testing.T) {
 	steptest.KillAtAnyTime(t, dir, "container", "-U", "root", "-r", "img", "sleep", "86408")
 }
 
-// With a cable, the link is gone too, and with a limit the cgroup. SIGKILL leaves a cgroup
-// until the next run.
+// With a cable, the link is gone too, and with a limit the cgroup. SIGKILL leaves a
+// cgroup until the next run.
 func TestKilledOnHost(t *testing.T) {
 	list := steptest.CgroupRoom(t)
 	if _, ok := linux.CgroupOf("self", "pids"); !ok || !linux.InInitialUser() {

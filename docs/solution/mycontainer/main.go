@@ -84,8 +84,10 @@ func child(image string, command []string) {
 
 // limit takes privileges: capabilities that the command has no use for, and system calls.
 func limit() {
-	kept := []uintptr{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_KILL,
-		unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_NET_BIND_SERVICE}
+	kept := []uintptr{
+		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_KILL,
+		unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_NET_BIND_SERVICE,
+	}
 	for n := uintptr(0); unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0) == nil; n++ {
 		if !slices.Contains(kept, n) {
 			must("drop capability", unix.Prctl(unix.PR_CAPBSET_DROP, n, 0, 0, 0))
@@ -95,12 +97,14 @@ func limit() {
 	const load, equal, answer = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS,
 		unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
 	filter := []unix.SockFilter{{Code: load}} // of struct seccomp_data: the number
-	for _, call := range []uint32{unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT,
-		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_BPF, unix.SYS_OPEN_BY_HANDLE_AT} {
+	for _, call := range []uint32{
+		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT,
+		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_BPF, unix.SYS_OPEN_BY_HANDLE_AT,
+	} {
 		filter = append(filter, unix.SockFilter{Code: equal, K: call, Jf: 1},
-			unix.SockFilter{Code: answer, K: 0x00050000 | uint32(unix.EPERM)}) // SECCOMP_RET_ERRNO
+			unix.SockFilter{Code: answer, K: 0x00050000 | uint32(unix.EPERM)}) // ERRNO
 	}
-	filter = append(filter, unix.SockFilter{Code: answer, K: 0x7fff0000}) // SECCOMP_RET_ALLOW
+	filter = append(filter, unix.SockFilter{Code: answer, K: 0x7fff0000}) // ALLOW
 	code := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	must("seccomp", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER,
 		uintptr(unsafe.Pointer(&code)), 0, 0))
