@@ -90,8 +90,8 @@ func namespaces(c *cli.Context) (kinds []specs.LinuxNamespace) {
 }
 
 // mounts returns the file systems that a runtime works with. It needs a /proc for itself.
-// It makes devices, which must not stay in the image, so /dev is a tmpfs. And it opens the
-// container's terminal, which is in /dev/pts.
+// It makes devices, which must not stay in the image, so /dev is a tmpfs. And it opens
+// the container's terminal, which is in /dev/pts.
 func mounts(c *cli.Context) []specs.Mount {
 	proc := specs.Mount{
 		Destination: "/proc", Type: "proc", Source: "proc",

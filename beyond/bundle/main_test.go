@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 
 func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
 
-// bundleAndRun writes a bundle and lets a runtime run it. crun refuses a machine with both
-// versions of cgroups, so the second one is hidden from it.
+// bundleAndRun writes a bundle and lets a runtime run it. crun refuses a machine with
+// both versions of cgroups, so version 2 is hidden from it.
 const bundleAndRun = `umount /sys/fs/cgroup/unified 2>/dev/null
 cd "$1" && shift && runtime=$1 && shift
 rm -rf b && $AS "$BUNDLE" "$@" && exec $AS "$runtime" --root "$PWD/state" run --bundle b "$NAME"`
@@ -83,7 +83,8 @@ func everySubset(t *testing.T, runtime, as string, root bool) {
 			if terminal && bits&0b01110 != 0 { // only -p and -U make a difference
 				continue
 			}
-			name := fmt.Sprintf("nsteps-%d-%d-%v", os.Getpid(), bits, terminal)
+			// Not nsteps-: step 12 takes such a cgroup for a leftover of its own.
+			name := fmt.Sprintf("bundle-%d-%d-%v", os.Getpid(), bits, terminal)
 			out, err := runIn(dir, runtime, as, name, line, terminal)
 			assert.NoError(t, err, "%q: %s", line, out)
 			assert.Contains(t, out, "hello", "%q", line)
@@ -115,7 +116,8 @@ func runIn(dir, runtime, as, name string, options []string, terminal bool,
 	return string(out), err
 }
 
-// chown gives a directory to the user that the words as make, and lets that user reach it.
+// chown gives a directory to the user that the words as make, and lets that user reach
+// it.
 func chown(t *testing.T, dir, as string) {
 	if as == "" {
 		return

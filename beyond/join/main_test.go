@@ -17,7 +17,9 @@ func TestMain(m *testing.M) {
 		"step2-mnt", "step6-chroot", "binlibdepcp")
 }
 
-func TestScripts(t *testing.T) { steptest.ScriptsIn(t, "testdata") }
+func TestScripts(t *testing.T) {
+	t.Run("own", func(t *testing.T) { steptest.ScriptsIn(t, "testdata") })
+}
 
 // start starts a container with a step and its arguments, and a command that no other
 // test uses. It returns the PID of the command.

@@ -40,8 +40,8 @@ func CgroupOf(process, controller string) (c Cgroup, ok bool) {
 }
 
 // parseCgroup returns the path and the version of the cgroup with a controller, from
-// lines such as "4:memory:/user" of version 1 and "0::/user" of version 2. Version 0 means
-// none.
+// lines such as "4:memory:/user" of version 1 and "0::/user" of version 2. Version 0
+// means none.
 func parseCgroup(cgroups, controller string) (path string, version int) {
 	for line := range strings.Lines(cgroups) {
 		field := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)

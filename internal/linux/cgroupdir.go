@@ -29,8 +29,9 @@ func WriteCgroup(file, text string) error {
 // CgroupPrefix begins the names of the cgroups that a program of this suite makes.
 const CgroupPrefix = "nsteps-"
 
-// LockCgroup locks a cgroup for as long as the file is open. A cgroup that isn't locked is
-// left by a killed run. LockCgroup returns nil if the cgroup is locked already, or gone.
+// LockCgroup locks a cgroup for as long as the file is open. A cgroup that isn't locked
+// is left by a killed run. LockCgroup returns nil if the cgroup is locked already, or
+// gone.
 func LockCgroup(dir string) *os.File {
 	file, err := os.Open(dir)
 	if err != nil {

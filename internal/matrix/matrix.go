@@ -27,7 +27,10 @@ var checks = slices.Concat([]check{
 	{"signals", "internal/steptest", "TestSignalToParent|TestKilledParent|TestCtrlC", false},
 	{"verify", "workshop", "TestVerifyHints", false},
 	// TestScripts/own of step12-cgroup has the limits; this is what is left after it.
-	{"cgroup", "beyond/step12-cgroup", "TestNothing|TestLeft|TestKilled|TestWithout", true},
+	{
+		"cgroup", "beyond/step12-cgroup",
+		"TestNothingLeft|TestLeftover|TestKilledAtAnyTime|TestWithoutOption", true,
+	},
 })
 
 // stepChecks returns a check for each step.
