@@ -77,7 +77,8 @@ func parseContainer(text string) (c container, err error) {
 			return c, fmt.Errorf("no %s", field)
 		}
 	}
-	if err := known(c.CapAdd, "SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE"); err != nil {
+	if err := known(c.CapAdd, "SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_TIME",
+		"SYS_PTRACE"); err != nil {
 		return c, err
 	}
 	return c, known(c.SecurityOpt, "seccomp=unconfined", "apparmor=unconfined",

@@ -82,6 +82,12 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 			ID: "veth", Text: "chapters 4 and 11 create such a pair of links",
 			Command: x.Sudo() + "modprobe veth",
 		}
+	case strings.HasSuffix(f.Object, "/timens_offsets") && f.Errno == unix.EPERM:
+		return cause.Cause{
+			ID: "capability", Command: "docker run --cap-add SYS_TIME",
+			Text: "the clocks of a TIME namespace need CAP_SYS_TIME; start the container " +
+				"with",
+		}
 	case f.Op == "pivot_root":
 		return cause.Cause{
 			ID: "initramfs",
