@@ -4,6 +4,8 @@ package cgroup
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +24,7 @@ var Hints = []common.Hint{
 		Text:    "root of this USER namespace doesn't own the cgroup; leave it and type",
 		Command: "systemd-run --user --scope unshare --user --map-root-user SELF",
 	}},
-	{Operations: changes, Errno: unix.EACCES, Cause: cause.Cause{
+	{Operations: changes, Errno: unix.EACCES, When: limited, Cause: cause.Cause{
 		ID:      "cgroup-owner",
 		Text:    "the cgroup belongs to another user; systemd gives you one of your own",
 		Command: "systemd-run --user --scope unshare --user --map-root-user SELF",
@@ -54,7 +56,18 @@ var Hints = []common.Hint{
 	}},
 }
 
-func inUser(f *cause.Facts, _ string) bool { return f.UserNS && f.UID == 0 }
+func inUser(f *cause.Facts, object string) bool {
+	return f.UserNS && f.UID == 0 && limited(f, object)
+}
+
+// limited reports whether the step was asked for a limit. Without one, clone(2) needs no
+// cgroup.
+func limited(f *cause.Facts, _ string) bool {
+	return slices.ContainsFunc(f.Args, func(word string) bool {
+		return strings.HasPrefix(word, "--cgroup") || strings.HasPrefix(word, "-") &&
+			!strings.HasPrefix(word, "--") && strings.Contains(word, "g")
+	})
+}
 
 // busy answers EBUSY for a cgroup that has processes in it, as a container's topmost has.
 func busy(_ *cause.Facts, dir string) cause.Cause {
