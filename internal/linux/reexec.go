@@ -168,7 +168,7 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 		failed[0] = stageUnshare
 		_, _, errno = unix.RawSyscall(unix.SYS_UNSHARE, f.unshare, 0, 0)
 	}
-	if f.root { // a USER namespace without a 0 refuses that
+	if errno == 0 && f.root { // a USER namespace without a 0 refuses that
 		_, _, _ = unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_SETRESGID, 0, 0, 0)
 		_, _, _ = unix.RawSyscall(unix.SYS_SETRESUID, 0, 0, 0)
