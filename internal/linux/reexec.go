@@ -104,10 +104,13 @@ type fork struct {
 	root       bool
 	signals    bool
 	mask       unix.Sigset_t // the caller's
+	action     [4]uint64     // the kernel's struct sigaction: the first is the handler
 	report     uintptr       // the pipe for a failure, which execve(2) closes
 	path       *byte
 	argv, envv **byte
 }
+
+const sigIgn = 1 // SIG_IGN
 
 // A failure is what the copy reports if it doesn't come to execve(2): the stage, and the
 // errno.
@@ -182,6 +185,15 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0) // it ended before that
 		}
 		if f.signals {
+			// What execve(2) does too, but a signal may have come by now.
+			for sig := uintptr(1); sig <= 64; sig++ {
+				action := uintptr(unsafe.Pointer(&f.action))
+				_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, action, 8, 0, 0)
+				if f.action[0] != sigIgn {
+					f.action = [4]uint64{} // SIG_DFL
+					_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, action, 0, 8, 0, 0)
+				}
+			}
 			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 				uintptr(unsafe.Pointer(&f.mask)), 0, 8, 0, 0)
 		}
