@@ -77,8 +77,8 @@ func main() {
 			},
 		},
 		DisableSliceFlagSeparator: true, // a value may have commas
-	}, parent, child, slices.Concat(idmap.Hints, rootfs.Hints, rootfs.OverlayHints,
-		network.Hints, cgroup.Hints, privilege.Hints, bpf.Hints)...)
+	}, parent, child, slices.Concat(idmap.Hints, rootfs.OverlayHints, network.Hints,
+		cgroup.Hints, privilege.Hints, bpf.Hints)...)
 }
 
 // parent makes what only the host can make, and clones the child.
