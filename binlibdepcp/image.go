@@ -84,14 +84,24 @@ func runImage(c *cli.Context, args []string) (err error) {
 	}
 	var program []string
 	if len(args) > 0 {
-		program = args[:1]
-		if strings.Contains(args[0], "/") && !filepath.IsAbs(args[0]) {
-			if program[0], err = filepath.Abs(args[0]); err != nil {
+		path := args[0]
+		if strings.Contains(path, "/") {
+			if path, err = absolute(path, c.IsSet("root")); err != nil {
 				return err
 			}
 		}
+		program = []string{path}
 	}
 	return makeImage(ctx, c, jail, program)
+}
+
+// absolute returns the path that a program has in the image. A relative one begins in the
+// working directory, or at the top of the tree of --root.
+func absolute(path string, inTree bool) (string, error) {
+	if inTree {
+		return filepath.Join("/", path), nil
+	}
+	return filepath.Abs(path)
 }
 
 // makeImage writes an image of a jail that runs a program, if --cmd names no other.
