@@ -24,7 +24,7 @@ var kept = []uintptr{
 	unix.CAP_SETUID, unix.CAP_SYS_CHROOT,
 }
 
-// limit takes privileges from the command. It is last, because the child needs more.
+// limit takes privileges from the command. It comes after the set-up, which needs more.
 func limit(c *cli.Context) error {
 	if c.Bool("pid") && c.Bool("mnt") {
 		// Some files in there ask for user 0, not for a capability (core(5), for example).
