@@ -22,6 +22,7 @@ var calls = []struct {
 	{"mount_setattr", unix.SYS_MOUNT_SETATTR, [5]uintptr{none, 0, none}},
 	{"move_mount", unix.SYS_MOVE_MOUNT, [5]uintptr{none, 0, none, 0, none}},
 	{"open_tree", unix.SYS_OPEN_TREE, [5]uintptr{none, 0, none}},
+	{"open_tree_attr", unix.SYS_OPEN_TREE_ATTR, [5]uintptr{none, 0, none}},
 	{"fsopen", unix.SYS_FSOPEN, [5]uintptr{}},
 	{"fspick", unix.SYS_FSPICK, [5]uintptr{none, 0, none}},
 	{"unshare", unix.SYS_UNSHARE, [5]uintptr{none}},
