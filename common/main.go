@@ -50,6 +50,7 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 	}}, app.Flags...)
 	cmdline.Configure(app)
 	app.Action = func(c *cli.Context) error {
+		// A hint puts a name such as /proc behind the directory.
 		jail = cmp.Or(c.String("chroot"), strings.TrimRight(c.String("root"), "/"))
 		if c.Bool("help") {
 			return cli.ShowAppHelp(c)
