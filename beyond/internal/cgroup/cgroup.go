@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package cgroup is what step12-cgroup needs of cgroups beside its lesson: where this
-// machine has the file of a limit, the lock, and what is left at the end.
+// Package cgroup is what programs with the option --cgroup need of cgroups beside their
+// lessons: where this machine has the file of a limit, the lock, and what is left at the
+// end.
 package cgroup
 
 import (

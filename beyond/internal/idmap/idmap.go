@@ -1,7 +1,8 @@
 //go:build linux
 
-// Package idmap is what step7-user needs of ID maps beside its lesson: the capabilities
-// of a child whose map isn't written yet, and maps of more than one ID.
+// Package idmap is what programs with the option --user need of ID maps beside their
+// lessons: the capabilities of a child whose map isn't written yet, and maps of more than
+// one ID.
 package idmap
 
 import (

@@ -1,6 +1,7 @@
 //go:build linux
 
-// Package network is what step11-veth needs of addresses and links beside its lesson.
+// Package network is what programs with the option --veth need of addresses and links
+// beside their lessons.
 package network
 
 import (
