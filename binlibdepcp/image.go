@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
 	"nsteps/binlibdepcp/image"
 	"nsteps/internal/cmdline"
 )

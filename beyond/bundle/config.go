@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/common"
+	"nsteps/internal/cmdline"
 )
 
 // version is that of the specification. runc and crun refuse a version that is newer than
@@ -36,7 +37,7 @@ func configOf(c *cli.Context) (*specs.Spec, error) {
 		Process: &specs.Process{
 			Args: command, Cwd: "/", Terminal: noTerminal == nil,
 			Env: []string{
-				"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+				"PATH=" + cmdline.Path,
 				"TERM=" + os.Getenv("TERM"),
 			},
 		},

@@ -27,6 +27,8 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
+
+	"nsteps/internal/cmdline"
 )
 
 // A Config is what an image says beside its files.
@@ -37,7 +39,7 @@ type Config struct {
 }
 
 // searchPath is the command's PATH, with the directories that Docker's default has.
-const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+const searchPath = "PATH=" + cmdline.Path
 
 // A descriptor names a blob (image-spec, descriptor.md).
 type descriptor struct {
