@@ -15,8 +15,8 @@ import (
 	"nsteps/internal/cmdline"
 )
 
-// version is that of the specification. runc and crun refuse a version that is newer than
-// they are, and those of 2020 know this one.
+// version is that of the specification. crun refuses a version that is newer than it is,
+// and that of 2020 knows this one. runc doesn't look at it.
 const version = "1.0.2"
 
 // configOf returns the options in the words of the runtime specification (runtime-spec,
