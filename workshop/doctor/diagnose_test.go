@@ -544,8 +544,12 @@ func withBeyond(steps string, e examination) string {
 				return e.commands[word] != nil
 			})
 		})
-		base := cmp.Or(s.Base, "step2-mnt") // a container mounts, too
-		stands := failures(e.direct) > 0 && slices.Contains(named, base)
+		bases := []string{s.Base}
+		if s.Base == "" { // a container has all their namespaces
+			bases = []string{"step2-mnt", "step4-net"}
+		}
+		stands := failures(e.direct) > 0 && slices.ContainsFunc(bases,
+			func(base string) bool { return slices.Contains(named, base) })
 		if s.Beyond() && (lacks || stands) && !slices.Contains(named, s.Name) {
 			named = append(named, s.Name)
 		}
