@@ -27,6 +27,7 @@ type Child struct {
 	trace  int // the child's descriptor 2 until it is the command
 	socket int
 	job    *job.Job
+	ready  bool // it dies with this process
 }
 
 // Start clones this program into new namespaces, one for each CLONE_NEW flag. Each of
@@ -121,8 +122,13 @@ func (ch *Child) PID() int { return ch.pid }
 // It is right even where /proc belongs to another PID namespace than the parent's.
 func (ch *Child) Proc(file string) string { return linux.ProcOf(ch.pidfd, file) }
 
-// Release lets the child go on, from its start or from Yield.
+// Release lets the child go on, from its start or from Yield. The thread that cloned the
+// child calls it, see dieWithParent.
 func (ch *Child) Release() {
+	if !ch.ready {
+		_, _ = await(ch.socket) // a child that has ended is reported by Wait
+		ch.ready = true
+	}
 	job.CatchStops()
 	hand(ch.socket, turn)
 }

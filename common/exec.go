@@ -35,11 +35,10 @@ func Exec(c *cli.Context) error {
 	if err := job.ResetSignals(); err != nil {
 		return err
 	}
-	// The command dies with the parent, unless it changes its credentials (prctl(2)). If
-	// the parent has died before this call, the socket shows it.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0,
-		0); err != nil {
-		return Failed("prctl", "PR_SET_PDEATHSIG", err)
+	// Again, in the thread that executes the command. The command dies with the parent,
+	// unless it changes its credentials (prctl(2)).
+	if err := dieWithParent(); err != nil {
+		return err
 	}
 	if closed(socket()) {
 		return errGone
@@ -53,6 +52,18 @@ func Exec(c *cli.Context) error {
 		return Failed("dup", "standard error", err)
 	}
 	return execvp(args, environment(c.App.Name))
+}
+
+// dieWithParent asks for SIGKILL when the thread of the parent ends that cloned this
+// process. That thread may end before the call, and no call tells: other threads of the
+// parent may still hold the socket. So the child says that it is ready, and goes on when
+// that thread answers.
+func dieWithParent() error {
+	err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
+	if err != nil {
+		return Failed("prctl", "PR_SET_PDEATHSIG", err)
+	}
+	return nil
 }
 
 // execvp looks the command up in Path and executes it, as execvp(3) does: the search

@@ -59,7 +59,11 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 			Parentf(c, "PID %d", os.Getpid())
 			return parent(c)
 		}
-		_, err := await(socket())
+		err := dieWithParent()
+		if err == nil {
+			hand(socket(), ready)
+			_, err = await(socket())
+		}
 		if err == nil {
 			Childf(c, "PID %d", os.Getpid())
 			if jail != "" {

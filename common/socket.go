@@ -89,6 +89,7 @@ var traces *os.File
 
 // What parent and child tell each other, in a byte.
 const (
+	ready  = 'r' // the child dies with the parent from now on
 	turn   = 't' // it is the other side's turn
 	opened = 'o' // the child has opened the message queue
 )
