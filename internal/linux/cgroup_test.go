@@ -32,7 +32,8 @@ func TestParseCgroup(t *testing.T) {
 }
 
 func TestCgroupMounts(t *testing.T) {
-	mounts := ParseMounts("40 30 0:1 / /sys/fs/cgroup/cpu rw - cgroup none rw,cpu,cpuacct\n" +
+	mounts := ParseMounts("" +
+		"40 30 0:1 / /sys/fs/cgroup/cpu rw - cgroup none rw,cpu,cpuacct\n" +
 		"41 30 0:2 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n")
 	require.Len(t, mounts, 2)
 	assert.True(t, mounts[0].hasCgroups(1, "cpuacct"))

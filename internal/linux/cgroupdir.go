@@ -114,8 +114,8 @@ func cgroupTree(dir string) []string {
 	return dirs
 }
 
-// killCgroup kills the processes in a cgroup and in those below, and reports whether there
-// was any to kill.
+// killCgroup kills the processes in a cgroup and in those below, and reports whether
+// there was any to kill.
 func killCgroup(dir string) (found bool) {
 	tree := cgroupTree(dir)
 	isHere := func(dir string) bool { return inCgroup(dir, os.Getpid()) }

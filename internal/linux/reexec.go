@@ -185,17 +185,7 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 			_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0) // it ended before that
 		}
 		if f.signals {
-			// What execve(2) does too, but a signal may have come by now.
-			for sig := uintptr(1); sig <= 64; sig++ {
-				action := uintptr(unsafe.Pointer(&f.action))
-				_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, action, 8, 0, 0)
-				if f.action[0] != sigIgn {
-					f.action = [4]uint64{} // SIG_DFL
-					_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, action, 0, 8, 0, 0)
-				}
-			}
-			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
-				uintptr(unsafe.Pointer(&f.mask)), 0, 8, 0, 0)
+			f.resetSignals()
 		}
 		_, _, errno = unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(f.path)),
 			uintptr(unsafe.Pointer(f.argv)), uintptr(unsafe.Pointer(f.envv)))
@@ -206,6 +196,24 @@ func (f *fork) clone() (pid uintptr, errno unix.Errno) {
 	for { // nothing of Go may run here, so nothing returns
 		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 1, 0, 0)
 	}
+}
+
+// resetSignals takes the handlers of Go away, and lets the signals come that were held
+// back. execve(2) does the first, too, but a signal may have come by now.
+//
+//go:norace
+//go:nosplit
+func (f *fork) resetSignals() {
+	for sig := uintptr(1); sig <= 64; sig++ {
+		action := uintptr(unsafe.Pointer(&f.action))
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, action, 8, 0, 0)
+		if f.action[0] != sigIgn {
+			f.action = [4]uint64{} // SIG_DFL
+			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, action, 0, 8, 0, 0)
+		}
+	}
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&f.mask)), 0, 8, 0, 0)
 }
 
 // HasSysAdmin reports whether CAP_SYS_ADMIN is effective, in this process's own USER

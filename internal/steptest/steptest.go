@@ -65,8 +65,8 @@ func LockChapters(t *testing.T) {
 	lockFile(t, "docs/embed.go")
 }
 
-// LockCgroups keeps other tests from leaving cgroups, and from looking for them, until the
-// end of this one: workshop cleanup looks everywhere.
+// LockCgroups keeps other tests from leaving cgroups, and from looking for them, until
+// the end of this one: workshop cleanup looks everywhere.
 func LockCgroups(t testing.TB) {
 	t.Helper()
 	lockFile(t, "internal/steptest/cgroup.go")
