@@ -123,9 +123,9 @@ func (ch *Child) PID() int { return ch.pid }
 func (ch *Child) Proc(file string) string { return linux.ProcOf(ch.pidfd, file) }
 
 // Release lets the child go on, from its start or from Yield. The thread that cloned the
-// child calls it, see dieWithParent.
+// child calls it.
 func (ch *Child) Release() {
-	if !ch.ready {
+	if !ch.ready && made == nil { // see becomeReady
 		_, _ = await(ch.socket) // a child that has ended is reported by Wait
 		ch.ready = true
 	}

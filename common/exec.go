@@ -54,10 +54,23 @@ func Exec(c *cli.Context) error {
 	return execvp(args, environment(c.App.Name))
 }
 
+// becomeReady has the child die with the parent before it is released. If the thread of
+// the parent that cloned has ended before, no call tells: other threads of the parent may
+// still hold the socket. So the child says that it is ready, and that thread answers. A
+// child with a message queue lives on, because it removes the queue of a killed parent.
+func becomeReady() error {
+	if inherited().queue != "" {
+		return nil
+	}
+	if err := dieWithParent(); err != nil {
+		return err
+	}
+	hand(socket(), ready)
+	return nil
+}
+
 // dieWithParent asks for SIGKILL when the thread of the parent ends that cloned this
-// process. That thread may end before the call, and no call tells: other threads of the
-// parent may still hold the socket. So the child says that it is ready, and goes on when
-// that thread answers.
+// process.
 func dieWithParent() error {
 	err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 	if err != nil {

@@ -59,9 +59,8 @@ func Main(app *cli.App, parent, child cli.ActionFunc, hints ...Hint) {
 			Parentf(c, "PID %d", os.Getpid())
 			return parent(c)
 		}
-		err := dieWithParent()
+		err := becomeReady()
 		if err == nil {
-			hand(socket(), ready)
 			_, err = await(socket())
 		}
 		if err == nil {

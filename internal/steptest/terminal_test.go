@@ -107,7 +107,7 @@ func TestLateHandler(t *testing.T) {
 			tt.Expect(`again\? $`)
 			tt.Type(CtrlC)
 			tt.Type("one\n")
-			tt.Expect("\none\n")
+			tt.Expect("one\n(.*\n)*(caught)?one\n") // the echo, the answer
 			tt.Type(CtrlC + CtrlC)
 			tt.Type("two\n")
 			tt.Expect("two\n(.*\n)*two\n") // the echo, the answer
@@ -271,8 +271,8 @@ func TestBackground(t *testing.T) {
 					tt.Run("bg")
 					WaitFor(t, "the shell knows of the next stop", stopped)
 				}
-				assert.Equal(t, "T", WaitForProcess(t, "cat -u", "").State,
-					"it must not spin")
+				// On a busy machine the last bg may still be under way.
+				WaitForProcess(t, "cat -u", "T")
 				tt.Type("fg\n")
 				tt.Expect("cat -u\n")
 				tt.Type("one\n")
