@@ -74,7 +74,7 @@ func Start(c *cli.Context, flags uintptr,
 	switch {
 	case err == nil:
 	case ch.pidfd == none:
-		return nil, Failed("clone", cmp.Or(linux.FlagNames(sys.Cloneflags), "child"), err)
+		return nil, Failed("clone", cloned(sys), err)
 	default: // the child had this error, of execve(2)
 		return nil, Failed("re-execute", "/proc/self/exe", err)
 	}
@@ -84,6 +84,15 @@ func Start(c *cli.Context, flags uintptr,
 		ch.compare()
 	}
 	return ch, nil
+}
+
+// cloned names what clone(2) was to make, for an error.
+func cloned(sys *syscall.SysProcAttr) string {
+	names := linux.FlagNames(sys.Cloneflags)
+	if sys.UseCgroupFD {
+		return strings.TrimPrefix(names+"|CLONE_INTO_CGROUP", "|")
+	}
+	return cmp.Or(names, "child")
 }
 
 // bequeath returns what the child inherits, with descriptors that execve(2) leaves open.

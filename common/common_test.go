@@ -12,9 +12,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -132,6 +134,42 @@ func TestEnvironment(t *testing.T) {
 	assert.Equal(t, want, env)
 	os.Unsetenv("TERM")
 	assert.Equal(t, want[:3], environment("step1-pid"))
+}
+
+// A child says that it is ready when it dies with the parent, and Release waits for that.
+func TestReady(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	parent, child := pair[0], pair[1]
+	runtime.LockOSThread() // PDEATHSIG is this thread's
+	defer runtime.UnlockOSThread()
+	defer func() { _ = unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0) }()
+	t.Setenv(childEnv, inheritance{socket: child, stderr: 2, ipc: -1}.String())
+	require.NoError(t, becomeReady())
+	var signal int32
+	require.NoError(t, unix.Prctl(unix.PR_GET_PDEATHSIG,
+		uintptr(unsafe.Pointer(&signal)), 0, 0, 0))
+	assert.Equal(t, int32(unix.SIGKILL), signal)
+
+	(&Child{socket: parent}).Release()
+	left, err := linux.Poll(0, parent)
+	require.NoError(t, err)
+	assert.Equal(t, []int16{0}, left, "Release has read that the child is ready")
+	b, err := await(child)
+	assert.NoError(t, err)
+	assert.Equal(t, byte(turn), b)
+}
+
+// A child with a message queue outlives a killed parent, whose queue it removes.
+func TestReadyWithQueue(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Setenv(childEnv,
+		inheritance{socket: pair[1], stderr: 2, ipc: 3, inode: 4, queue: "/q"}.String())
+	require.NoError(t, becomeReady())
+	said, err := linux.Poll(0, pair[0])
+	require.NoError(t, err)
+	assert.Equal(t, []int16{0}, said)
 }
 
 // A socket and its other end: turns, and the end of either side.

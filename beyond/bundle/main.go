@@ -28,10 +28,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"nsteps/beyond/internal/cgroup"
 	"nsteps/common"
 	"nsteps/internal/cmdline"
 )
@@ -59,7 +59,7 @@ func main() {
 				Usage: "make `dir` the top of all mounts",
 			},
 			&cli.StringSliceFlag{
-				Name: "g", Aliases: []string{"cgroup"}, Action: checkLimits,
+				Name: "g", Aliases: []string{"cgroup"}, Action: cgroup.CheckForm,
 				Usage: "new cgroup with the limit `file=value`; may be repeated",
 			},
 		},
@@ -102,15 +102,4 @@ func run(c *cli.Context) error {
 	}
 	return os.WriteFile(filepath.Join(c.Args().First(), "config.json"),
 		append(text, '\n'), 0o644)
-}
-
-// checkLimits checks the values of the option --cgroup.
-func checkLimits(_ *cli.Context, limits []string) error {
-	for _, limit := range limits {
-		if file, _, ok := strings.Cut(limit, "="); !ok || file == "" {
-			return cmdline.Usagef("--cgroup takes file=value, for example memory.max=64M, "+
-				"not %q", limit)
-		}
-	}
-	return nil
 }

@@ -83,7 +83,6 @@ func everySubset(t *testing.T, runtime, as string, root bool) {
 			if terminal && bits&0b01110 != 0 { // only -p and -U make a difference
 				continue
 			}
-			// Not nsteps-: step 12 takes such a cgroup for a leftover of its own.
 			name := fmt.Sprintf("bundle-%d-%d-%v", os.Getpid(), bits, terminal)
 			out, err := runIn(dir, runtime, as, name, line, terminal)
 			assert.NoError(t, err, "%q: %s", line, out)

@@ -157,7 +157,7 @@ func TestKilled(t *testing.T) {
 // cgroup until the next run.
 func TestKilledOnHost(t *testing.T) {
 	list := steptest.CgroupRoom(t)
-	if _, ok := linux.CgroupOf("self", "pids"); !ok || !linux.InInitialUser() {
+	if _, err := linux.CgroupOf("self", "pids"); err != nil || !linux.InInitialUser() {
 		t.Skip("SKIPPED: needs root, and the controller pids")
 	}
 	dir := filepath.Dir(image(t, "sleep", "true"))

@@ -86,10 +86,14 @@ func makeCgroup(c *cli.Context, group *cgroup.Group) error {
 	for _, l := range limits {
 		// Version 1 needs a directory for each controller. A directory that isn't locked is
 		// a leftover of a killed run, and another run may remove it.
-		for !group.Lock(l) {
-			if err := unix.Mkdir(l.Dir, 0o755); err != nil && err != unix.EEXIST {
-				return common.Failed("make cgroup", l.Dir, err)
+		err := group.Lock(l)
+		for err == unix.EAGAIN {
+			if err = unix.Mkdir(l.Dir, 0o755); err == nil || err == unix.EEXIST {
+				err = group.Lock(l)
 			}
+		}
+		if err != nil {
+			return common.Failed("make cgroup", l.Dir, err)
 		}
 		if err := l.Write(); err != nil {
 			return err

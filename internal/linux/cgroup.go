@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Cgroup is a cgroup that a process is in (see cgroups(7)). Version 2 has one tree of
@@ -19,11 +21,17 @@ type Cgroup struct {
 }
 
 // CgroupOf returns the cgroup of a process, "self" or a PID, in the tree that has a
-// controller, for example "memory". It says that there is none if no version 1 has the
+// controller, for example "memory". The error is ENOENT if no version 1 has the
 // controller and the tree of version 2 isn't mounted.
-func CgroupOf(process, controller string) (c Cgroup, ok bool) {
-	cgroups, _ := os.ReadFile("/proc/" + process + "/cgroup")
-	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+func CgroupOf(process, controller string) (c Cgroup, err error) {
+	cgroups, err := os.ReadFile("/proc/" + process + "/cgroup")
+	if err != nil {
+		return c, err
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return c, err
+	}
 	path, version := parseCgroup(string(cgroups), controller)
 	for _, mount := range ParseMounts(string(mounts)) {
 		if !mount.hasCgroups(version, controller) {
@@ -32,11 +40,11 @@ func CgroupOf(process, controller string) (c Cgroup, ok bool) {
 		for _, dir := range cgroupDirs(mount, path) {
 			_, err := os.Stat(dir + "/cgroup.procs") // another mount may hide this one
 			if err == nil && (!mount.above() || inCgroup(dir, os.Getpid())) {
-				return Cgroup{dir, path, version}, true
+				return Cgroup{dir, path, version}, nil
 			}
 		}
 	}
-	return Cgroup{}, false
+	return c, Failed("find cgroup of", controller, unix.ENOENT)
 }
 
 // parseCgroup returns the path and the version of the cgroup with a controller, from

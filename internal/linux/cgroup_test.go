@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestParseCgroup(t *testing.T) {
@@ -66,4 +67,32 @@ func TestCgroupDirs(t *testing.T) {
 		mount := Mount{Point: at, Root: test.root}
 		assert.Equal(t, test.want, cgroupDirs(mount, test.path), test)
 	}
+}
+
+// Only the names of runs are those of leftovers. A service or a container of somebody else
+// may have a name that is like them.
+func TestIsCgroupOfRun(t *testing.T) {
+	assert.True(t, IsCgroupOfRun(NewCgroupName()))
+	assert.True(t, IsCgroupOfRun("nsteps-run-0123abcd"))
+	for _, name := range []string{
+		"", "nsteps", "nsteps-run-", "nsteps-demo", "nsteps-1234", "nsteps-run-0123abc",
+		"nsteps-run-0123abcd.service", "nsteps-run-0123ABCD", "my-nsteps-run-0123abcd",
+	} {
+		assert.False(t, IsCgroupOfRun(name), name)
+	}
+}
+
+// A leftover can be locked once, and something that isn't there not at all.
+func TestLockCgroup(t *testing.T) {
+	dir := t.TempDir()
+	lock, err := LockCgroup(dir)
+	require.NoError(t, err)
+	_, err = LockCgroup(dir)
+	assert.ErrorIs(t, err, unix.EWOULDBLOCK)
+	lock.Close()
+	lock, err = LockCgroup(dir)
+	require.NoError(t, err)
+	lock.Close()
+	_, err = LockCgroup(dir + "/none")
+	assert.ErrorIs(t, err, unix.ENOENT)
 }

@@ -4,7 +4,9 @@ package linux
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,27 +28,41 @@ func WriteCgroup(file, text string) error {
 	return err
 }
 
-// CgroupPrefix begins the names of the cgroups that a program of this suite makes.
-const CgroupPrefix = "nsteps-"
+const cgroupPrefix = "nsteps-run-"
+
+// NewCgroupName returns a name for a cgroup of a run, for example nsteps-run-01234567.
+func NewCgroupName() string { return fmt.Sprintf("%s%08x", cgroupPrefix, rand.Uint32()) }
+
+// IsCgroupOfRun reports whether a cgroup has a name that NewCgroupName makes. If it isn't
+// locked either, it is removed with its processes, so a cgroup that somebody else calls
+// nsteps-demo or nsteps.service is none.
+func IsCgroupOfRun(name string) bool {
+	digits, ok := strings.CutPrefix(name, cgroupPrefix)
+	return ok && len(digits) == 8 && strings.Trim(digits, "0123456789abcdef") == ""
+}
 
 // LockCgroup locks a cgroup for as long as the file is open. A cgroup that isn't locked
-// is left by a killed run. LockCgroup returns nil if the cgroup is locked already, or
-// gone.
-func LockCgroup(dir string) *os.File {
-	file, err := os.Open(dir)
+// is left by a killed run. The error is ENOENT if the cgroup is gone, and EWOULDBLOCK if
+// another process has the lock.
+func LockCgroup(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+	file := os.NewFile(uintptr(fd), dir)
+	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
 		// Another run may have removed it between open(2) and flock(2).
 		mine, err1 := file.Stat()
 		now, err2 := os.Stat(dir)
-		if err1 == nil && err2 == nil && os.SameFile(mine, now) {
-			return file
+		if err = errors.Join(err1, err2); err == nil && !os.SameFile(mine, now) {
+			err = unix.ENOENT
 		}
 	}
-	file.Close()
-	return nil
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // LeftCgroups returns all cgroups on this machine that have a name of this suite.
@@ -59,7 +75,7 @@ func LeftCgroups() (dirs []string) {
 		_ = filepath.WalkDir(mount.Point, func(dir string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil || !d.IsDir():
-			case strings.HasPrefix(d.Name(), CgroupPrefix):
+			case IsCgroupOfRun(d.Name()):
 				dirs = append(dirs, dir)
 				return fs.SkipDir // RemoveCgroup removes those below
 			}

@@ -27,8 +27,8 @@ func CgroupRoom(t testing.TB) (list func() []string) {
 	LockCgroups(t)
 	var rooms []string
 	for _, controller := range controllers {
-		own, ok := linux.CgroupOf("self", controller)
-		if !ok || strings.Contains(own.Dir, "/steptest-") { // the tree of one before
+		own, err := linux.CgroupOf("self", controller)
+		if err != nil || strings.Contains(own.Dir, "/steptest-") { // the tree of one before
 			continue
 		}
 		// In version 2, a step makes its cgroup beside its own, and so does this test.
@@ -41,7 +41,7 @@ func CgroupRoom(t testing.TB) (list func() []string) {
 		if own.Version == 2 {
 			inner = filepath.Join(room, "self")
 		}
-		err := os.MkdirAll(inner, 0o755)
+		err = os.MkdirAll(inner, 0o755)
 		if err == nil {
 			t.Cleanup(func() {
 				_ = linux.WriteCgroup(own.Dir+"/cgroup.procs", "0")
@@ -65,7 +65,7 @@ func CgroupRoom(t testing.TB) (list func() []string) {
 func cgroupsIn(dirs []string) (found []string) {
 	for _, dir := range dirs {
 		_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && strings.HasPrefix(d.Name(), linux.CgroupPrefix) {
+			if err == nil && linux.IsCgroupOfRun(d.Name()) {
 				found = append(found, name)
 			}
 			return nil
@@ -78,8 +78,8 @@ func cgroupsIn(dirs []string) (found []string) {
 // cgroups: "memory", "memory:1", "memory:2".
 func hasCgroup(wanted string) (bool, error) {
 	controller, version, _ := strings.Cut(wanted, ":")
-	own, ok := linux.CgroupOf("self", controller)
-	if !ok || version != "" && version != fmt.Sprint(own.Version) {
+	own, err := linux.CgroupOf("self", controller)
+	if err != nil || version != "" && version != fmt.Sprint(own.Version) {
 		return false, nil
 	}
 	if own.Version == 1 {

@@ -109,8 +109,8 @@ func (t *tidier) cgroups() {
 		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 			continue
 		}
-		lock := linux.LockCgroup(dir)
-		if lock == nil {
+		lock, err := linux.LockCgroup(dir)
+		if err != nil { // a run has it, or it is gone
 			continue
 		}
 		err = errDry

@@ -125,12 +125,12 @@ func joins() error {
 // cgroup only below systemd-run(1): EACCES says nothing about the machine, and the step
 // says what to type.
 func makeCgroup() error {
-	own, ok := linux.CgroupOf("self", "pids")
-	if !ok {
-		return linux.Failed("find cgroup of", "pids", unix.ENOENT)
+	own, err := linux.CgroupOf("self", "pids")
+	if err != nil {
+		return err
 	}
-	dir := fmt.Sprintf("%s/%sdoctor-%d", own.Dir, linux.CgroupPrefix, os.Getpid())
-	err := unix.Mkdir(dir, 0o755)
+	dir := own.Dir + "/" + linux.NewCgroupName()
+	err = unix.Mkdir(dir, 0o755)
 	if err == nil {
 		err = linux.RemoveCgroup(dir)
 	}

@@ -25,9 +25,9 @@ func (f *facts) limits() error {
 	f.Limits = map[string]string{}
 	var failed error
 	for controller, files := range limitFiles {
-		cgroup, ok := linux.CgroupOf(strconv.Itoa(f.PID), controller)
-		if !ok {
-			failed = errors.New("no cgroup file system with " + controller + " is mounted")
+		cgroup, err := linux.CgroupOf(strconv.Itoa(f.PID), controller)
+		if err != nil {
+			failed = err
 			continue
 		}
 		for _, file := range files {

@@ -6,10 +6,12 @@
 package cgroup
 
 import (
-	"math/rand/v2"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"nsteps/common"
 	"nsteps/internal/cmdline"
@@ -33,23 +35,26 @@ type dir struct {
 // New returns a group without a directory.
 func New(program string) *Group {
 	return &Group{
-		program: program, name: linux.CgroupPrefix + strconv.Itoa(int(rand.Uint32())),
+		program: program, name: linux.NewCgroupName(),
 	}
 }
 
-// Lock locks the directory, so that no other run takes it for a leftover. It returns
-// false if there is no such directory.
-func (g *Group) Lock(l Limit) bool {
+// Lock locks the directory of a limit, so that no other run takes it for a leftover. The
+// error is EAGAIN if there is no such directory, or another run is removing it.
+func (g *Group) Lock(l Limit) error {
 	for _, d := range g.dirs {
 		if d.path == l.Dir {
-			return true
+			return nil
 		}
 	}
-	lock := linux.LockCgroup(l.Dir)
-	if lock != nil {
+	lock, err := linux.LockCgroup(l.Dir)
+	switch {
+	case err == nil:
 		g.dirs = append(g.dirs, dir{l.Dir, l.version, lock})
+	case errors.Is(err, unix.ENOENT):
+		err = unix.EAGAIN
 	}
-	return lock != nil
+	return err
 }
 
 // FD returns a descriptor of the directory of version 2, if there is one.

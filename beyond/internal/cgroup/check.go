@@ -17,9 +17,9 @@ const (
 	leastMemory = 8 << 20 // bytes
 )
 
-// Check checks the values of the option --cgroup. The kernel knows the files and what can
-// be written to them.
-func Check(_ *cli.Context, values []string) error {
+// CheckForm checks the form of the values of the option --cgroup. The kernel knows the
+// files and what can be written to them.
+func CheckForm(_ *cli.Context, values []string) error {
 	for _, option := range values {
 		file, value, ok := strings.Cut(option, "=")
 		controller, rest, _ := strings.Cut(file, ".")
@@ -31,9 +31,20 @@ func Check(_ *cli.Context, values []string) error {
 			return cmdline.Usagef("a limit is a file of a cgroup, for example pids.max, "+
 				"not %q", file)
 		case controller == "cgroup" || controller == "freezer":
-			return cmdline.Usagef("%s is no limit: the step could not start or end in there",
+			return cmdline.Usagef("%s is no limit: no program could start or end in there",
 				file)
 		}
+	}
+	return nil
+}
+
+// Check checks the form of the values, and that a step can start under these limits.
+func Check(c *cli.Context, values []string) error {
+	if err := CheckForm(c, values); err != nil {
+		return err
+	}
+	for _, option := range values {
+		file, value, _ := strings.Cut(option, "=")
 		n, known := size(value)
 		switch {
 		case !known:

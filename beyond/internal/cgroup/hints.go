@@ -4,7 +4,6 @@ package cgroup
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +13,8 @@ import (
 	"nsteps/internal/cmdline"
 )
 
-// changes are the operations that need a cgroup of one's own.
+// changes are the operations that need a cgroup of one's own. Of the calls of clone(2),
+// only those with CLONE_INTO_CGROUP do.
 const changes = "make cgroup|enable controller in|clone"
 
 // Hints are the failures of a program with the option --cgroup.
@@ -24,7 +24,7 @@ var Hints = []common.Hint{
 		Text:    "root of this USER namespace doesn't own the cgroup; leave it and type",
 		Command: "systemd-run --user --scope unshare --user --map-root-user SELF",
 	}},
-	{Operations: changes, Errno: unix.EACCES, When: limited, Cause: cause.Cause{
+	{Operations: changes, Errno: unix.EACCES, When: intoCgroup, Cause: cause.Cause{
 		ID:      "cgroup-owner",
 		Text:    "the cgroup belongs to another user; systemd gives you one of your own",
 		Command: "systemd-run --user --scope unshare --user --map-root-user SELF",
@@ -57,16 +57,14 @@ var Hints = []common.Hint{
 }
 
 func inUser(f *cause.Facts, object string) bool {
-	return f.UserNS && f.UID == 0 && limited(f, object)
+	return f.UserNS && f.UID == 0 && intoCgroup(f, object)
 }
 
-// limited reports whether the step was asked for a limit. Without one, clone(2) needs no
-// cgroup.
-func limited(f *cause.Facts, _ string) bool {
-	return slices.ContainsFunc(f.Args, func(word string) bool {
-		return strings.HasPrefix(word, "--cgroup") || strings.HasPrefix(word, "-") &&
-			!strings.HasPrefix(word, "--") && strings.Contains(word, "g")
-	})
+// intoCgroup reports whether the object is a cgroup's directory, or clone(2) was to put
+// the child into a cgroup.
+func intoCgroup(_ *cause.Facts, object string) bool {
+	return !strings.HasPrefix(object, "CLONE_") && object != "child" ||
+		strings.Contains(object, "CLONE_INTO_CGROUP")
 }
 
 // busy answers EBUSY for a cgroup that has processes in it, as a container's topmost has.

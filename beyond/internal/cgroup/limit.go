@@ -30,9 +30,9 @@ func (g *Group) Find(options []string) (limits []Limit, err error) {
 	for _, option := range options {
 		file, value, _ := strings.Cut(option, "=")
 		controller, _, _ := strings.Cut(file, ".")
-		own, ok := linux.CgroupOf("self", controller)
-		if !ok {
-			return nil, common.Failed("find cgroup of", controller, unix.ENOENT)
+		own, err := linux.CgroupOf("self", controller)
+		if err != nil {
+			return nil, err
 		}
 		parent := own.Dir
 		if own.Version == 2 && own.Path != "/" {
@@ -59,9 +59,13 @@ func isCgroup(dir string) bool {
 
 // collect removes the cgroups that killed runs have left. What can't be removed stays.
 func collect(parent string) {
-	left, _ := filepath.Glob(filepath.Join(parent, linux.CgroupPrefix+"*"))
-	for _, path := range left {
-		if lock := linux.LockCgroup(path); lock != nil {
+	entries, _ := os.ReadDir(parent)
+	for _, entry := range entries {
+		if !linux.IsCgroupOfRun(entry.Name()) {
+			continue
+		}
+		path := filepath.Join(parent, entry.Name())
+		if lock, err := linux.LockCgroup(path); err == nil {
 			_ = linux.RemoveCgroup(path)
 			lock.Close()
 		}

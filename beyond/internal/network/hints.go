@@ -20,7 +20,7 @@ var Hints = []common.Hint{
 	}},
 	{Operations: "add link", Errno: unix.EOPNOTSUPP, Cause: cause.Cause{
 		ID: "kernel-veth", Command: "SUDOmodprobe veth",
-		Text: "this kernel has no veth links, or has not loaded their module; load it",
+		Text: "this kernel has no veth links, or their module isn't loaded; load it",
 	}},
 	{Operations: "clone", Errno: unix.EPERM, When: withoutRoot, Cause: needsRoot},
 	{Operations: "add link", Errno: unix.EPERM, Cause: needsRoot},

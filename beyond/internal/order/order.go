@@ -16,6 +16,15 @@ type Entry struct {
 	Do   func(*cli.Context) error
 }
 
+// Always checks an option that a container has without being asked. Nobody can take it
+// away: the steps' functions rely on it.
+func Always(c *cli.Context, wanted bool) error {
+	if !wanted {
+		return cmdline.Usagef("%s always has new PID, MNT and NET namespaces", c.App.Name)
+	}
+	return nil
+}
+
 // Swap swaps the two entries that the option --swap names. The first entry stays: without
 // it, the others would mount on the host.
 func Swap(c *cli.Context, entries []Entry) error {
