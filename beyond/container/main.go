@@ -47,12 +47,18 @@ func main() {
 		Name: "container",
 		Flags: []cli.Flag{
 			// What the steps ask for with these options, each container has.
-			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Value: true, Hidden: true,
-				Action: order.Always},
-			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Value: true, Hidden: true,
-				Action: order.Always},
-			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Value: true, Hidden: true,
-				Action: order.Always},
+			&cli.BoolFlag{
+				Name: "p", Aliases: []string{"pid"}, Value: true, Hidden: true,
+				Action: order.Always,
+			},
+			&cli.BoolFlag{
+				Name: "m", Aliases: []string{"mnt"}, Value: true, Hidden: true,
+				Action: order.Always,
+			},
+			&cli.BoolFlag{
+				Name: "n", Aliases: []string{"net"}, Value: true, Hidden: true,
+				Action: order.Always,
+			},
 			&cli.StringFlag{
 				Name: "r", Aliases: []string{"root"}, Action: rootfs.CheckRoot,
 				Usage: "make an overlay of `dir` the top of all mounts",

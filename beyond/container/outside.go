@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -26,8 +27,8 @@ func makeCgroup(c *cli.Context, group *cgroup.Group) error {
 		// Version 1 needs a directory for each controller. A directory that isn't locked is
 		// a leftover of a killed run, and another run may remove it.
 		err := group.Lock(l)
-		for err == unix.EAGAIN {
-			if err = unix.Mkdir(l.Dir, 0o755); err == nil || err == unix.EEXIST {
+		for errors.Is(err, unix.EAGAIN) {
+			if err = unix.Mkdir(l.Dir, 0o755); err == nil || errors.Is(err, unix.EEXIST) {
 				err = group.Lock(l)
 			}
 		}

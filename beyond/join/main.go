@@ -52,7 +52,7 @@ func parent(c *cli.Context) error {
 		return err
 	}
 	if !t.IsOpen() {
-		// The pidfd stays this process's, even if another process gets its PID.
+		// The pidfd means the target, even when another process has got its PID.
 		pidfd, err := unix.PidfdOpen(t.PID, 0)
 		if err != nil {
 			return common.Failed("pidfd_open", strconv.Itoa(t.PID), err)

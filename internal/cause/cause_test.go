@@ -221,7 +221,7 @@ var explained = []struct {
 		"sudo mount -t cgroup2 none /sys/fs/cgroup",
 	},
 	{
-		"make cgroup", "/sys/fs/cgroup/nsteps-run-01234567", unix.EROFS, root(), "cgroup-read-only",
+		"make cgroup", "/sys/fs/cgroup/run", unix.EROFS, root(), "cgroup-read-only",
 		"docker run --privileged",
 	},
 	{

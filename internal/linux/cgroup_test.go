@@ -69,8 +69,8 @@ func TestCgroupDirs(t *testing.T) {
 	}
 }
 
-// Only the names of runs are those of leftovers. A service or a container of somebody else
-// may have a name that is like them.
+// Only the names of runs are those of leftovers. A service or a container of somebody
+// else may have a name that is like them.
 func TestIsCgroupOfRun(t *testing.T) {
 	assert.True(t, IsCgroupOfRun(NewCgroupName()))
 	assert.True(t, IsCgroupOfRun("nsteps-run-0123abcd"))

@@ -87,6 +87,21 @@ func IsInitialMap(uids string) bool {
 	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
 }
 
+// An IDRange is a line of /proc/PID/uid_map or gid_map: Count IDs from Inside on stand
+// for the IDs from Outside on (see user_namespaces(7)).
+type IDRange struct{ Inside, Outside, Count int }
+
+// ParseIDMap returns the lines of a map of IDs.
+func ParseIDMap(text string) (ranges []IDRange) {
+	for line := range strings.Lines(text) {
+		var r IDRange
+		if n, _ := fmt.Sscan(line, &r.Inside, &r.Outside, &r.Count); n == 3 {
+			ranges = append(ranges, r)
+		}
+	}
+	return ranges
+}
+
 // InInitialPID reports whether this process is in the initial PID namespace. The number
 // is the kernel's PROC_PID_INIT_INO.
 func InInitialPID() bool {

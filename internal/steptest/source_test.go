@@ -50,7 +50,7 @@ var limits = map[string]int{
 	"step2-mnt": 24, "step3-uts": 14, "step4-net": 8,
 	"step5-ipc": 64, "step6-chroot": 34, "step7-user": 61,
 	"step8-pivot": 57, "step9-dev": 67, "step10-overlay": 35, "step11-veth": 67,
-	"step12-cgroup": 65,
+	"step12-cgroup": 66,
 	"step13-caps":   51, "step14-seccomp": 62, "step15-time": 60, "join": 79,
 }
 

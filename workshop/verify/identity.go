@@ -47,14 +47,11 @@ func (f *facts) identity() error {
 	return nil
 }
 
-// translate returns the ID inside that a map has for an ID outside. A line of the map has
-// the first ID inside, the first outside, and how many there are.
+// translate returns the ID inside that a map has for an ID outside.
 func translate(maps string, outside int) int {
-	for line := range strings.Lines(maps) {
-		var first, from, count int
-		if n, _ := fmt.Sscan(line, &first, &from, &count); n == 3 &&
-			outside >= from && outside-from < count {
-			return first + outside - from
+	for _, r := range linux.ParseIDMap(maps) {
+		if above := outside - r.Outside; above >= 0 && above < r.Count {
+			return r.Inside + above
 		}
 	}
 	return nobody

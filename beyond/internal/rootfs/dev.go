@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"nsteps/internal/linux"
 )
 
 // NewNet reports whether this process is in another NET namespace than the one that the
@@ -43,12 +45,9 @@ func NewNet() bool {
 func TTYGroup() string {
 	const tty = 5 // on all systems
 	ids, _ := os.ReadFile("proc/self/gid_map")
-	for line := range strings.Lines(string(ids)) {
-		if inside, err := strconv.Atoi(strings.Fields(line)[0]); err == nil {
-			count, err := strconv.Atoi(strings.Fields(line)[2])
-			if err == nil && inside <= tty && tty < inside+count {
-				return ",gid=" + strconv.Itoa(tty)
-			}
+	for _, r := range linux.ParseIDMap(string(ids)) {
+		if above := tty - r.Inside; above >= 0 && above < r.Count {
+			return ",gid=" + strconv.Itoa(tty)
 		}
 	}
 	return ""
