@@ -328,7 +328,7 @@ func TestVerifyFacts(t *testing.T) {
 		},
 		{
 			"in a chroot", "8", "step6-chroot -pmc jail", "", 1,
-			`✗ nothing above that root directory:\s+/\S+ is above it`,
+			`✗ nothing above that root directory:\s+/\S+\s+is\s+above\s+it`,
 		},
 		{
 			"in an image", "8", "step8-pivot -pmr img", "", 0,

@@ -23,7 +23,7 @@ func TestStartMore(t *testing.T) {
 	// clone3(2) refuses a descriptor of another file system.
 	out, status = shell(t, "exec beyond -pg / true")
 	assert.Equal(t, 125, status)
-	assert.Regexp(t, `^beyond: clone CLONE_NEWPID: bad file descriptor\n$`, out)
+	assert.Regexp(t, `^beyond: clone CLONE_NEWPID\|CLONE_INTO_CGROUP: bad file descriptor\n$`, out)
 }
 
 func TestStartInCgroup(t *testing.T) {
