@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "beyond/step7-user", "workshop/doctor/testdata/filter")
+	steptest.Main(m, "beyond/step7-user", "internal/steptest/filter")
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step7-user") }

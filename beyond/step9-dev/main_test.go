@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) {
 	steptest.Main(m, "beyond/step9-dev", "beyond/step7-user", "step4-net", "binlibdepcp",
-		"beyond/step9-dev/testdata/without")
+		"internal/steptest/filter")
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step9-dev") }

@@ -22,7 +22,7 @@ var initScript string
 // helpers are programs that tests execute besides those that `make build` builds.
 var helpers = []string{
 	"internal/steptest/jailed", "internal/steptest/beyond",
-	"workshop/doctor/testdata/workshop", "workshop/doctor/testdata/filter",
+	"workshop/doctor/testdata/workshop", "internal/steptest/filter",
 }
 
 // tools are the commands of a guest besides those that the chapters use: what init.sh and

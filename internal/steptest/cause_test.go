@@ -31,7 +31,7 @@ func shell(t *testing.T, script string) (string, int) {
 func TestForbiddenClone(t *testing.T) {
 	NeedsHost(t)
 	for _, step := range steps {
-		out, status := shell(t, "exec filter 13 "+step+" -p true")
+		out, status := shell(t, "exec filter namespaces 13 "+step+" -p true")
 		assert.Equal(t, 125, status)
 		assert.Regexp(t, `^`+step+`: clone CLONE_NEWPID: permission denied\n`+
 			`  a security module such as AppArmor or SELinux forbids it; .*: .*\n$`, out)

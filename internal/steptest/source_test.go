@@ -34,7 +34,7 @@ func numbered() (names []string) {
 }
 
 func TestMain(m *testing.M) {
-	Main(m, Steps("binlibdepcp", "workshop/doctor/testdata/filter",
+	Main(m, Steps("binlibdepcp", "internal/steptest/filter",
 		"internal/steptest/beyond", "workshop")...)
 }
 

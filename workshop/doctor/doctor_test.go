@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	steptest.Main(m, steptest.Steps("binlibdepcp", "workshop/doctor/testdata/workshop",
-		"workshop/doctor/testdata/filter")...)
+		"internal/steptest/filter")...)
 }
 
 // uses are what is done with each step, with all its options, or in a script.
@@ -154,23 +154,23 @@ var environments = []struct {
 		[]string{"capability"},
 	},
 	{
-		"seccomp", `exec filter 1 "$@"`,
+		"seccomp", `exec filter namespaces 1 "$@"`,
 		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
 		[]string{"seccomp"},
 	},
 	{
-		"seccomp, ENOSYS", `exec filter 38 "$@"`,
+		"seccomp, ENOSYS", `exec filter namespaces 38 "$@"`,
 		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
 		[]string{"seccomp"},
 	},
 	{
 		"seccomp, plain user",
-		`exec unshare --user --map-user=1000 --map-group=1000 filter 1 "$@"`,
+		`exec unshare --user --map-user=1000 --map-group=1000 filter namespaces 1 "$@"`,
 		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
 		[]string{"seccomp"},
 	},
 	{
-		"a security module", `exec filter 13 "$@"`,
+		"a security module", `exec filter namespaces 13 "$@"`,
 		"step1-pid step2-mnt step3-uts step4-net step5-ipc step6-chroot",
 		[]string{"lsm"},
 	},
