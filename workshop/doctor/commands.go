@@ -84,7 +84,7 @@ var needs = map[string]struct{ probes, commands []string }{
 	"chroot":  {[]string{"jail"}, []string{"chroot", "findmnt", "pivot_root", golang}},
 	"user":    {[]string{"userns"}, []string{"setpriv", "pgrep", "ip"}},
 	"pivot":   {[]string{"pivot"}, []string{"findmnt", "nsenter", "pivot_root", golang}},
-	"veth":    {[]string{"lo", "veth"}, []string{"ip", "ping", "nsenter", "pgrep"}},
+	"veth":    {[]string{"lo", "veth", "cable"}, []string{"ip", "ping", "nsenter", "pgrep"}},
 	"dev":     {[]string{"dev"}, nil},
 	"overlay": {[]string{"overlay"}, []string{"mount"}},
 	"cgroup":  {nil, []string{"pgrep"}}, // only the option -g needs a cgroup

@@ -430,6 +430,29 @@ func TestDiagnose(t *testing.T) {
 			"sudo sh -c 'mount -t mqueue none /mnt; rm /mnt/q; umount /mnt'",
 		},
 		{
+			"no cable",
+			examination{
+				direct: with("set up", "nsteps-none", unix.EPERM, "cable"), host: plain,
+			},
+			"step11-veth", "cable", "/b/step7-user -n -U root sh",
+		},
+		{
+			"no overlay",
+			examination{
+				direct: with("mount overlay of", "/img", unix.ENODEV, "overlay"),
+				host:   plain,
+			},
+			"step10-overlay container", "no-overlay", "sudo modprobe overlay",
+		},
+		{
+			"no overlay without root",
+			examination{
+				direct: with("mount overlay of", "/img", unix.EPERM, "overlay"),
+				host:   plain,
+			},
+			"step10-overlay container", "old-overlay", "uname -r",
+		},
+		{
 			"what nobody has thought of",
 			examination{direct: with("sethostname", "box", unix.EIO, "uts"), host: root},
 			"step3-uts step4-net step5-ipc step6-chroot", "unknown",

@@ -44,9 +44,7 @@ var uses = map[string][]string{
 	"step9-dev":      {"-pmdr $JAIL sh -c true"},
 	"step10-overlay": {"-pmor $JAIL sh -c true", "-m mount -V"},
 	"step11-veth": {
-		"-pmnu box ip -brief link",
-		// The cable leads to a NET namespace that needs no root of another one.
-		"-n $BIN/step11-veth -ne 10.9.8.0/30 true",
+		"-pmnu box ip -brief link", "-ne 10.9.8.0/30 true",
 	},
 	// Without the limits, which need a cgroup of one's own.
 	"step12-cgroup":  {"-p sh -c true"},
@@ -254,7 +252,9 @@ func TestEnvironments(t *testing.T) {
 			require.NoError(t, json.Unmarshal(out, &r), "%s", out)
 			var ids []string
 			for _, d := range r.Diagnoses {
-				ids = append(ids, d.ID)
+				if d.ID != "cable" { // each USER namespace has it; assertTrue looks
+					ids = append(ids, d.ID)
+				}
 				assert.NotEmpty(t, d.Fix)
 				assert.NotEmpty(t, d.Cause)
 			}

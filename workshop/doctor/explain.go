@@ -82,6 +82,12 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 			ID: "veth", Text: "chapters 4 and 11 create such a pair of links",
 			Command: x.Sudo() + "modprobe veth",
 		}
+	case name == "cable" && f.Op != "clone":
+		return cause.Cause{
+			ID: "cable", Command: x.program("step7-user") + " -n -U root sh",
+			Text: "the host's end of a cable needs root of the host: be root, or let a " +
+				"shell with a NET namespace of its own play the host",
+		}
 	case strings.HasSuffix(f.Object, "/timens_offsets") && f.Errno == unix.EPERM:
 		return cause.Cause{
 			ID: "capability", Command: "docker run --cap-add SYS_TIME",
@@ -95,11 +101,16 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 				"run from it; chroot(2) works there",
 			Command: x.program("step6-chroot") + " -pmc jail sh",
 		}
-	case f.Op == "mount overlay of":
+	case f.is("mount overlay of", unix.EPERM):
 		return cause.Cause{
-			ID: "overlay", Command: x.Sudo() + "modprobe overlay",
-			Text: "step 10 needs a kernel with overlay file systems, and before Linux 5.11 " +
-				"it needs sudo too",
+			ID: "old-overlay", Command: "uname -r",
+			Text: "before Linux 5.11 only root of the machine may mount an overlay; to see " +
+				"which kernel it is",
+		}
+	case f.is("mount overlay of", unix.ENODEV):
+		return cause.Cause{
+			ID: "no-overlay", Command: x.Sudo() + "modprobe overlay",
+			Text: "this kernel has no overlay file system, or its module isn't loaded",
 		}
 	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
 		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
