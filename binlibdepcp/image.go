@@ -18,7 +18,7 @@ import (
 )
 
 // reference is the form of an image's name: the form that docker(1) takes, without the
-// name of a registry.
+// port of a registry.
 var reference = regexp.MustCompile(
 	`^([a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)` +
 		`:([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$`)

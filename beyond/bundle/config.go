@@ -72,18 +72,18 @@ func rootOf(c *cli.Context) (string, error) {
 // namespaces returns the new namespaces.
 func namespaces(c *cli.Context) (kinds []specs.LinuxNamespace) {
 	for _, option := range []struct {
-		name string
-		kind specs.LinuxNamespaceType
+		isNew bool
+		kind  specs.LinuxNamespaceType
 	}{
-		{"pid", specs.PIDNamespace},
-		{"mnt", specs.MountNamespace},
-		{"uts", specs.UTSNamespace},
-		{"net", specs.NetworkNamespace},
-		{"ipc", specs.IPCNamespace},
-		{"user", specs.UserNamespace},
-		{"cgroup", specs.CgroupNamespace},
+		{c.Bool("pid"), specs.PIDNamespace},
+		{c.Bool("mnt"), specs.MountNamespace},
+		{c.IsSet("uts"), specs.UTSNamespace},
+		{c.Bool("net"), specs.NetworkNamespace},
+		{c.Bool("ipc"), specs.IPCNamespace},
+		{c.Bool("user"), specs.UserNamespace},
+		{c.IsSet("cgroup"), specs.CgroupNamespace},
 	} {
-		if c.IsSet(option.name) {
+		if option.isNew {
 			kinds = append(kinds, specs.LinuxNamespace{Type: option.kind})
 		}
 	}

@@ -232,6 +232,22 @@ func TestStop(t *testing.T) {
 	assert.ErrorIs(t, p.content(opened, header), ErrChanged)
 }
 
+// A link has taken the place of a file or of a directory. os.Root follows it.
+func TestExchanged(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(dir+"/other", nil, 0o600))
+	require.NoError(t, os.Symlink("other", dir+"/file"))
+	require.NoError(t, os.Symlink(".", dir+"/directory"))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	p := &packer{root: root, w: tar.NewWriter(io.Discard), names: map[inode]string{}}
+	info, err := os.Stat(t.TempDir())
+	require.NoError(t, err)
+	assert.ErrorIs(t, p.directory("directory", info), ErrChanged)
+	assert.ErrorIs(t, p.file(&tar.Header{Name: "file"}, info), ErrChanged)
+}
+
 // A file system may have no files without names.
 func TestCreateNamed(t *testing.T) {
 	dir := t.TempDir()

@@ -19,10 +19,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrWhiteout is the error of a file that a layer can't hold: in a layer, such a name
-// means that a file of the layer below is deleted (image-spec, layer.md).
-var ErrWhiteout = errors.New(
-	"in an image, a name with .wh. in front marks a deleted file")
+// The errors of files that a layer can't hold: in a layer, they mean that a file of the
+// layer below is deleted (image-spec, layer.md; the kernel's overlayfs.rst).
+var (
+	ErrWhiteout = errors.New(
+		"in an image, a name with .wh. in front marks a deleted file")
+	ErrWhiteoutDevice = errors.New(
+		"in a layer of an overlay, a device with the number 0, 0 marks a deleted file")
+)
 
 // ErrChanged is the error of a file that another process writes to.
 var ErrChanged = errors.New("changed while it was read")
@@ -48,7 +52,10 @@ func writeLayer(ctx context.Context, file *os.File, root *os.Root) (*layer, erro
 		root: root, w: tar.NewWriter(out), names: map[inode]string{},
 		buffer: make([]byte, chunkSize), layer: layer{machines: map[machine]int{}},
 	}
-	err := p.directory(".")
+	info, err := root.Stat(".")
+	if err == nil {
+		err = p.directory(".", info)
+	}
 	if err == nil {
 		err = p.w.Close()
 	}
@@ -87,8 +94,8 @@ type packer struct {
 
 // directory packs all that is in a directory, in the order of the names. (fs.WalkDir
 // refuses a name that isn't UTF-8.) The runtime makes the root directory itself.
-func (p *packer) directory(name string) error {
-	dir, err := p.root.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+func (p *packer) directory(name string, info fs.FileInfo) error {
+	dir, err := p.open(name, info)
 	if err != nil {
 		return err
 	}
@@ -123,8 +130,8 @@ func (p *packer) entry(name string, mounted bool) error {
 		return err
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	if isWhiteout(name, st) {
-		return &fs.PathError{Op: "pack", Path: name, Err: ErrWhiteout}
+	if err := whiteout(name, st); err != nil {
+		return &fs.PathError{Op: "pack", Path: name, Err: err}
 	}
 	if info.Mode()&fs.ModeSocket != 0 {
 		p.sockets = append(p.sockets, name)
@@ -140,7 +147,7 @@ func (p *packer) entry(name string, mounted bool) error {
 		if err := p.w.WriteHeader(header); err != nil || mounted {
 			return err
 		}
-		return p.directory(name)
+		return p.directory(name, info)
 	case 0:
 		if !mounted {
 			return p.file(header, info)
@@ -166,11 +173,16 @@ func (p *packer) entry(name string, mounted bool) error {
 	return p.w.WriteHeader(header)
 }
 
-// isWhiteout reports whether a file would delete another file: by its name in a layer, or
-// as a device with the number 0 in a directory that is a layer of an overlay.
-func isWhiteout(name string, st *syscall.Stat_t) bool {
-	return strings.HasPrefix(path.Base(name), ".wh.") ||
-		st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
+// whiteout returns an error if a file would delete another file: by its name in a layer,
+// or as a device with the number 0 in a directory that is a layer of an overlay.
+func whiteout(name string, st *syscall.Stat_t) error {
+	switch {
+	case strings.HasPrefix(path.Base(name), ".wh."):
+		return ErrWhiteout
+	case st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0:
+		return ErrWhiteoutDevice
+	}
+	return nil
 }
 
 // owner returns the ID of an owner in the image. A plain user's own files are root's
@@ -193,15 +205,11 @@ func (p *packer) file(header *tar.Header, info fs.FileInfo) error {
 	if st.Nlink > 1 {
 		p.names[id] = header.Name
 	}
-	// What has the name by now must not be followed, or waited for.
-	file, err := p.root.OpenFile(header.Name, unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	file, err := p.open(header.Name, info)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if now, err := file.Stat(); err != nil || !os.SameFile(now, info) {
-		return errors.Join(err, &fs.PathError{Op: "pack", Path: header.Name, Err: ErrChanged})
-	}
 	header.Size = info.Size()
 	// File capabilities are an attribute of the file (capabilities(7)).
 	const capability = "security.capability"
@@ -213,6 +221,20 @@ func (p *packer) file(header *tar.Header, info fs.FileInfo) error {
 		return err
 	}
 	return p.content(file, header)
+}
+
+// open opens a file or a directory. Another file may have the name by now: a FIFO must
+// not be waited for, and a link leads elsewhere (os.Root follows it).
+func (p *packer) open(name string, info fs.FileInfo) (*os.File, error) {
+	file, err := p.root.OpenFile(name, unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if now, err := file.Stat(); err != nil || !os.SameFile(now, info) {
+		file.Close()
+		return nil, errors.Join(err, &fs.PathError{Op: "pack", Path: name, Err: ErrChanged})
+	}
+	return file, nil
 }
 
 // content writes the bytes of a file, and looks at its first.

@@ -77,6 +77,21 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 		}
 	case isCommand:
 		return x.missing(name, f)
+	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
+		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
+	case f.Op == "clone" && contains(spent, f.Errno):
+		return x.Explain(f.Op, x.spent(f.Object), f.Errno)
+	}
+	if c := x.beyond(name, f); c.ID != "" {
+		return c
+	}
+	return x.Explain(f.Op, f.Object, f.Errno)
+}
+
+// beyond returns the causes of failures that only chapter 4 and the steps beyond the
+// workshop meet.
+func (x explainer) beyond(name string, f *failure) (none cause.Cause) {
+	switch {
 	case name == "veth" && f.Op != "clone":
 		return cause.Cause{
 			ID: "veth", Text: "chapters 4 and 11 create such a pair of links",
@@ -112,12 +127,8 @@ func (x explainer) cause(name string, f *failure) cause.Cause {
 			ID: "no-overlay", Command: x.Sudo() + "modprobe overlay",
 			Text: "this kernel has no overlay file system, or its module isn't loaded",
 		}
-	case strings.HasPrefix(f.Op, prefix): // unshare(1), as a plain user
-		return x.Explain("clone", linux.FlagNames(user.flags), errno(f.Text))
-	case f.Op == "clone" && contains(spent, f.Errno):
-		return x.Explain(f.Op, x.spent(f.Object), f.Errno)
 	}
-	return x.Explain(f.Op, f.Object, f.Errno)
+	return none
 }
 
 // What is used up says nothing about the object.
