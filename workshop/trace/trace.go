@@ -119,8 +119,8 @@ func (t *tracker) trace(strace string, args []string) error {
 	cmd := exec.Command(strace, arguments(w, args)...)
 	cmd.Args[0] = "strace"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	began := make(chan int, 1) // gets the PID of the command
-	defer catch(began)()
+	began := make(chan int, 1) // gets a pidfd of the command
+	defer catch(began, cmd)()
 	if err := cmd.Start(); err != nil {
 		w.Close()
 		return failed(cmdline.StatusFailed, err, "")
@@ -172,10 +172,12 @@ func status(s syscall.WaitStatus) int {
 	return s.ExitStatus()
 }
 
-// catch hands SIGTERM and SIGHUP on to the command, whose PID comes on a channel. A
-// terminal sends SIGINT and SIGQUIT to the command itself. A signal that the caller
-// ignores stays ignored. The function that it returns ends it.
-func catch(began <-chan int) (end func()) {
+// catch hands SIGTERM and SIGHUP on to the command, whose pidfd comes on a channel: its
+// PID may belong to another process when it has ended. Then its children are traced, and
+// the signal ends strace, which blocks all others. A terminal sends SIGINT and SIGQUIT to
+// the command itself. A signal that the caller ignores stays ignored. The function that
+// it returns ends it.
+func catch(began <-chan int, strace *exec.Cmd) (end func()) {
 	signals := make(chan os.Signal, 4)
 	for _, sig := range []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP} {
 		if !signal.Ignored(sig) {
@@ -183,15 +185,17 @@ func catch(began <-chan int) (end func()) {
 		}
 	}
 	go func() {
-		pid := 0
+		command, known := -1, false
 		for sig := range signals {
 			if sig == unix.SIGINT || sig == unix.SIGQUIT {
 				continue
 			}
-			if pid == 0 {
-				pid = <-began
+			if !known {
+				command, known = <-began, true
 			}
-			_ = unix.Kill(pid, sig.(syscall.Signal))
+			if unix.PidfdSendSignal(command, sig.(syscall.Signal), nil, 0) != nil {
+				_ = strace.Process.Kill()
+			}
 		}
 	}()
 	return func() {
@@ -214,7 +218,8 @@ func (t *tracker) read(from io.Reader, began chan<- int) {
 			t.ended(ended)
 		case c.name != "":
 			if t.first == nil {
-				began <- c.pid
+				pidfd, _ := unix.PidfdOpen(c.pid, 0) // -1 if it has ended
+				began <- pidfd
 			}
 			t.add(c)
 		}
