@@ -34,6 +34,7 @@ func TestConsole(t *testing.T) {
 		{"script -qec tty /dev/null", "/dev/pts/0\n"},
 		{"chmod 600 /dev/console 2>&1", "Read-only file system"},
 		{"exec /step9-dev -pmdr img tty", "/dev/console\n"},
+		{"exec tty <&2 >&2' >none <none #", "/dev/console\n"},
 	} {
 		cmd := exec.Command("script", "-qec",
 			"step9-dev -pmdr img sh -c '"+test.command+"'", "/dev/null")

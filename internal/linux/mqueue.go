@@ -136,9 +136,8 @@ const IPCNamespace = "/proc/self/ns/ipc"
 const lockLimit = time.Minute
 
 // LockIPC waits for a lock that there is once in each IPC namespace: its file in /proc.
-// The lock belongs to the descriptor that it returns, so it ends with the process. The
-// process that waits longest gets the lock next. After a second of waiting, it prints
-// that it waits.
+// The lock belongs to the descriptor that it returns, so it ends with the process. After
+// a second of waiting, it prints that it waits.
 func LockIPC() (fd int, err error) {
 	fd, err = unix.Open(IPCNamespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -75,14 +75,15 @@ func parseLink(target string) (uint64, error) {
 }
 
 // InInitialUser reports whether this process is in the initial USER namespace, in which
-// root is root of the machine. It asks its map of user IDs, which no other can have: 0
-// to 4294967294 are themselves (see user_namespaces(7)).
+// root is root of the machine. The number is the kernel's PROC_USER_INIT_INO.
 func InInitialUser() bool {
-	uids, err := os.ReadFile("/proc/self/uid_map")
-	return err == nil && IsInitialMap(string(uids))
+	link, err := os.Readlink("/proc/self/ns/user")
+	return err == nil && link == "user:[4026531837]"
 }
 
-// IsInitialMap reports whether a /proc/PID/uid_map is that of the initial USER namespace.
+// IsInitialMap reports whether a /proc/PID/uid_map is that of the initial USER namespace:
+// 0 to 4294967294 are themselves (see user_namespaces(7)). Root may give another
+// namespace the same map.
 func IsInitialMap(uids string) bool {
 	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
 }

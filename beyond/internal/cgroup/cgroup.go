@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,9 @@ type dir struct {
 	lock    *os.File
 }
 
+// lockLimit is how long Lock waits.
+const lockLimit = time.Second
+
 // New returns a group without a directory.
 func New(program string) *Group {
 	return &Group{
@@ -40,7 +44,8 @@ func New(program string) *Group {
 }
 
 // Lock locks the directory of a limit, so that no other run takes it for a leftover. The
-// error is EAGAIN if there is no such directory, or another run is removing it.
+// error is EAGAIN if there is no such directory. It is EBUSY if another process keeps the
+// lock: another run needs it for a moment only.
 func (g *Group) Lock(l Limit) error {
 	for _, d := range g.dirs {
 		if d.path == l.Dir {
@@ -48,11 +53,18 @@ func (g *Group) Lock(l Limit) error {
 		}
 	}
 	lock, err := linux.LockCgroup(l.Dir)
+	for start := time.Now(); errors.Is(err, unix.EWOULDBLOCK) &&
+		time.Since(start) < lockLimit; lock, err = linux.LockCgroup(l.Dir) {
+		time.Sleep(time.Millisecond)
+	}
 	switch {
 	case err == nil:
 		g.dirs = append(g.dirs, dir{l.Dir, l.version, lock})
 	case errors.Is(err, unix.ENOENT):
 		err = unix.EAGAIN
+	case errors.Is(err, unix.EWOULDBLOCK): // which is EAGAIN
+		_ = unix.Rmdir(l.Dir)
+		err = unix.EBUSY
 	}
 	return err
 }

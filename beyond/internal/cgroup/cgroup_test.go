@@ -3,16 +3,42 @@
 package cgroup
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"nsteps/internal/linux"
 )
+
+// Any process that can open a cgroup can lock it.
+func TestLock(t *testing.T) {
+	g := New("test")
+	l := Limit{Dir: t.TempDir() + "/cgroup"}
+	assert.ErrorIs(t, g.Lock(l), unix.EAGAIN, "no directory")
+	require.NoError(t, os.Mkdir(l.Dir, 0o755))
+	other, err := linux.LockCgroup(l.Dir)
+	require.NoError(t, err)
+	err = g.Lock(l)
+	assert.ErrorIs(t, err, unix.EBUSY)
+	assert.NotErrorIs(t, err, unix.EAGAIN)
+	assert.NoDirExists(t, l.Dir)
+	other.Close()
+	require.NoError(t, os.Mkdir(l.Dir, 0o755))
+	assert.NoError(t, g.Lock(l))
+	assert.NoError(t, g.Lock(l), "twice")
+	g.Remove()
+	assert.NoDirExists(t, l.Dir)
+}
 
 func TestInVersion(t *testing.T) {
 	for _, test := range []struct{ file, value, want string }{
 		{"memory.max", "64M", "memory.limit_in_bytes=64M "},
 		{"memory.max", "max", "memory.limit_in_bytes=-1 "},
 		{"memory.swap.max", "0", "memory.swappiness=0 "},
+		{"memory.swap.max", "100", "memory.swap.max=100 "},
 		{"cpu.max", "50000 100000", "cpu.cfs_period_us=100000 cpu.cfs_quota_us=50000 "},
 		{"cpu.max", "50000", "cpu.cfs_quota_us=50000 "},
 		{"cpu.max", "max", "cpu.cfs_quota_us=-1 "},

@@ -35,10 +35,10 @@ func (g *Group) Find(options []string) (limits []Limit, err error) {
 			return nil, err
 		}
 		parent := own.Dir
-		if own.Version == 2 && own.Path != "/" {
+		if above := filepath.Dir(parent); own.Version == 2 && isCgroup(above) {
 			// A cgroup with processes in it can't hand controllers down, except the topmost of
 			// the machine. So the new one is beside it (cgroups(7)).
-			parent = filepath.Dir(parent)
+			parent = above
 		}
 		collect(parent)
 		l := Limit{
@@ -80,7 +80,7 @@ func (l Limit) inVersion() []Limit {
 	case l.version == 2:
 	case l.File == "memory.max":
 		return []Limit{with("memory.limit_in_bytes", noMax(l.Value))}
-	case l.File == "memory.swap.max": // none at all is 0 in both
+	case l.File == "memory.swap.max" && l.Value == "0": // no swap: the same number in both
 		return []Limit{with("memory.swappiness", l.Value)}
 	case l.File == "cpu.max": // a time, and the period that it is for
 		quota, period, _ := strings.Cut(l.Value, " ")

@@ -6,6 +6,8 @@ package privilege
 
 import (
 	"errors"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -41,7 +43,9 @@ func ClearInheritable() error {
 }
 
 // ProtectProc makes those parts of /proc read-only that runc does too. They change the
-// whole machine, and most of them ask for user 0, not for a capability.
+// whole machine, and most of them ask for user 0, not for a capability. A working
+// directory in one of them is looked up again: it stays below the new mount otherwise,
+// where it is writable.
 func ProtectProc(c *cli.Context) error {
 	for _, file := range []string{
 		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
@@ -58,5 +62,9 @@ func ProtectProc(c *cli.Context) error {
 		}
 		common.Childf(c, "made %s read-only", file)
 	}
-	return nil
+	directory, err := unix.Getwd() // os.Getwd would believe $PWD
+	if err != nil || !strings.HasPrefix(directory, "/proc/") {
+		return nil
+	}
+	return os.Chdir(directory)
 }

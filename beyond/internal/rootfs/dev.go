@@ -89,9 +89,10 @@ func Devices() (devices []Device, err error) {
 }
 
 // terminal returns the host's name of the terminal that one of the standard descriptors
-// is, or "". In a root file system of another step, the name may be /dev/console.
+// is, or "". In a root file system of another step, the name may be /dev/console. The
+// child keeps its standard error at another descriptor until it becomes the command.
 func terminal() string {
-	for fd := range 3 {
+	for _, fd := range []int{0, 1, int(os.Stderr.Fd())} {
 		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
 			continue
 		}

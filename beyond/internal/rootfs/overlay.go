@@ -25,14 +25,11 @@ func Layers(upper, work, root string) error {
 	if err := unix.Stat(".", &image); err != nil {
 		return common.Failed("stat", ".", err)
 	}
-	if err := os.Chmod(upper, os.FileMode(image.Mode&0o777)); err != nil {
+	err := unix.Chown(upper, int(image.Uid), int(image.Gid))
+	if err != nil && err != unix.EINVAL && err != unix.EPERM { // the owner has no ID in here
 		return err
 	}
-	err := unix.Chown(upper, int(image.Uid), int(image.Gid))
-	if err == unix.EINVAL || err == unix.EPERM { // the owner has no ID in here
-		return nil
-	}
-	return err
+	return unix.Chmod(upper, image.Mode&0o7777) // after chown(2), which clears bits
 }
 
 // Xattrs returns the mount option of an overlay that says where it keeps its notes: in
