@@ -23,6 +23,9 @@ $step -g memory.max=64M tail /dev/zero 2>killed || status=$?
 cat killed
 [ $status = 137 ]
 grep -q 'out of memory' killed
+# container makes a USER namespace itself, unless root of the machine starts it.
+/opt/nsteps/binlibdepcp -q cut img
+[ "$(/opt/nsteps/container -g pids.max=20 -r img cut -d : -f 3 /proc/self/cgroup)" = / ]
 # Where systemd mounts with nsdelegate, root inside can't raise its own limit.
 raise='mount -t cgroup2 none /mnt && echo 99 >/mnt/pids.max'
 $step -g pids.max=20 unshare -m sh -c "$raise; cat /mnt/pids.max >limit"
