@@ -23,6 +23,7 @@ var initScript string
 var helpers = []string{
 	"internal/steptest/jailed", "internal/steptest/beyond",
 	"workshop/doctor/testdata/workshop", "internal/steptest/filter",
+	"docs/solution/mycontainer",
 }
 
 // tools are the commands of a guest besides those that the chapters use: what init.sh and

@@ -35,7 +35,8 @@ func (g *Group) Find(options []string) (limits []Limit, err error) {
 			return nil, err
 		}
 		parent := own.Dir
-		if above := filepath.Dir(parent); own.Version == 2 && isCgroup(above) {
+		above := filepath.Dir(parent)
+		if own.Version == 2 && own.Path != "/" && isCgroup(above) {
 			// A cgroup with processes in it can't hand controllers down, except the topmost of
 			// the machine. So the new one is beside it (cgroups(7)).
 			parent = above
