@@ -65,8 +65,9 @@ func withUser(f *cause.Facts, _ string) cause.Cause {
 func withoutUser(f *cause.Facts, object string) cause.Cause {
 	pid := object[strings.LastIndexByte(object, ' ')+1:]
 	return cause.Cause{
-		ID: "not-owner", Text: "the USER namespace that was joined doesn't own it, or has no " +
-			"user 0; join the others",
+		ID: "not-owner",
+		Text: "the USER namespace that was joined doesn't own it, or has no user 0; " +
+			"join the others",
 		Command: cmdline.Quote(f.Args[0]) + " -pmuniC -t " + pid + " sh",
 	}
 }
