@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"nsteps/internal/cause"
 	"nsteps/internal/linux"
 )
 
@@ -90,5 +91,23 @@ func TestCheck(t *testing.T) {
 		"memory.high=1K": "at least 8M", "memory.limit_in_bytes=0": "at least 8M",
 	} {
 		assert.ErrorContains(t, Check(nil, []string{"pids.max=20", option}), want, option)
+	}
+}
+
+// What the tests of the step can't provoke on every machine.
+func TestHints(t *testing.T) {
+	facts := &cause.Facts{Args: []string{"step12-cgroup", "-g", "cpuset.cpus=0", "sh"}}
+	for _, test := range []struct {
+		operation, object string
+		errno             unix.Errno
+		id, command       string
+	}{
+		{"move the child to", "/sys/fs/cgroup/cpuset/a", unix.ENOSPC, "cgroup-cpuset", ""},
+		{"unshare", "CLONE_NEWCGROUP", unix.EINVAL, "kernel-cgroup", "ls /proc/self/ns"},
+	} {
+		got := facts.Explain(test.operation, test.object, test.errno, Hints...)
+		assert.Equal(t, test.id, got.ID, "%v", test)
+		assert.Equal(t, test.command, got.Command, "%v", test)
+		assert.NotEmpty(t, got.Text)
 	}
 }

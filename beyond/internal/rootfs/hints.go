@@ -92,7 +92,11 @@ func sibling(f *cause.Facts, program string) string {
 
 // onInitramfs reports whether the root directory is the initial RAM file system.
 func onInitramfs(*cause.Facts, string) bool {
-	for _, m := range linux.ParseMounts(cause.Root{}.Read("/proc/self/mountinfo")) {
+	return isInitramfs(cause.Root{}.Read("/proc/self/mountinfo"))
+}
+
+func isInitramfs(mountinfo string) bool {
+	for _, m := range linux.ParseMounts(mountinfo) {
 		if m.Point == "/" {
 			return m.Type == "rootfs"
 		}
