@@ -4,10 +4,12 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 )
 
@@ -17,6 +19,28 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step10-overlay") }
+
+// Every option works without the others, but --root needs --mnt, and --overlay --root.
+func TestEverySubset(t *testing.T) {
+	steptest.NeedsHost(t)
+	if !linux.InInitialUser() && !steptest.Kernel(5, 11) {
+		t.Skip("SKIPPED: before Linux 5.11, only root may mount an overlay")
+	}
+	image := t.TempDir() + "/img"
+	out, err := exec.Command(steptest.Bin("binlibdepcp"), "-q", "true",
+		image).CombinedOutput()
+	require.NoError(t, err, string(out))
+	options := []string{"-p", "-m", "-o", "-r " + image}
+	steptest.EverySubset(t, nil, "step10-overlay", options, func(subset []string) string {
+		switch {
+		case slices.Contains(subset, "-r") && !slices.Contains(subset, "-m"):
+			return "--root needs --mnt"
+		case slices.Contains(subset, "-o") && !slices.Contains(subset, "-r"):
+			return "--overlay needs --root"
+		}
+		return ""
+	})
+}
 
 // Whenever it is killed, nothing is left.
 func TestKilled(t *testing.T) {

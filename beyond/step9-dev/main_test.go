@@ -4,6 +4,7 @@ package main
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,25 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step9-dev") }
+
+// Every option works without the others, but --root needs --mnt, and --dev needs --root.
+func TestEverySubset(t *testing.T) {
+	steptest.NeedsHost(t)
+	image := t.TempDir() + "/img"
+	out, err := exec.Command(steptest.Bin("binlibdepcp"), "-q", "true",
+		image).CombinedOutput()
+	require.NoError(t, err, string(out))
+	options := []string{"-p", "-m", "-d", "-r " + image}
+	steptest.EverySubset(t, nil, "step9-dev", options, func(subset []string) string {
+		switch {
+		case slices.Contains(subset, "-r") && !slices.Contains(subset, "-m"):
+			return "--root needs --mnt"
+		case slices.Contains(subset, "-d") && !slices.Contains(subset, "-r"):
+			return "--dev needs --root"
+		}
+		return ""
+	})
+}
 
 // The terminal of the step is /dev/console, also in a root file system inside another.
 // New terminals are those of the new /dev/pts.
