@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func configure(command *cli.Command, onUsageError cli.OnUsageErrorFunc) {
 // Run runs a configured app. The errors are that of the app's action, and that of Stdout
 // if the action has not returned the error of Stdout itself.
 func Run(app *cli.App, args []string) error {
-	err := app.Run(args)
+	err := app.Run(apart(app.Flags, args))
 	failed := Stdout.Err()
 	var finding Status
 	switch {
@@ -80,6 +81,38 @@ func Run(app *cli.App, args []string) error {
 		return failed
 	}
 	return errors.Join(err, failed)
+}
+
+// apart returns a command line with -mnt as -m, -n and -t, if there are such options.
+// Package flag would take the word for --mnt.
+func apart(flags []cli.Flag, args []string) []string {
+	takesValue := map[string]bool{}
+	for _, f := range flags {
+		for _, name := range f.Names() {
+			takesValue[name] = f.(cli.DocGenerationFlag).TakesValue()
+		}
+	}
+	unknown := func(name string) bool { _, ok := takesValue[name]; return !ok }
+	for i := 1; i < len(args) && len(args[i]) > 1 && args[i][0] == '-'; i++ {
+		name := strings.TrimLeft(args[i], "-")
+		letters := strings.Split(name, "")
+		isShort := args[i] == "-"+name && !slices.ContainsFunc(letters, unknown)
+		if isShort && !unknown(name) {
+			options := strings.Fields("-" + strings.Join(letters, " -"))
+			args = slices.Concat(args[:i], options, args[i+1:])
+			i += len(letters) - 1
+		}
+		if isShort {
+			name = letters[len(letters)-1]
+		}
+		if name == "" { // options end at --
+			break
+		}
+		if takesValue[name] {
+			i++
+		}
+	}
+	return args
 }
 
 // usageText puts an error of package flag into this suite's words, and the option in it

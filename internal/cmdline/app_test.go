@@ -66,6 +66,26 @@ func TestUsageText(t *testing.T) {
 	}
 }
 
+// One dash stands before letters. With -ipc, c is no option.
+func TestApart(t *testing.T) {
+	flags := []cli.Flag{&cli.IntFlag{Name: "t", Aliases: []string{"target"}}}
+	for _, option := range []string{"mnt", "net", "ipc"} {
+		flags = append(flags,
+			&cli.BoolFlag{Name: option[:1], Aliases: []string{option}})
+	}
+	for typed, want := range map[string]string{
+		"join -mnt 1 sh": "join -m -n -t 1 sh", "join -i -mnt 1 sh": "join -i -m -n -t 1 sh",
+		"join --mnt -t 1 sh": "join --mnt -t 1 sh", "join -nmt 1": "join -nmt 1",
+		"join -t 1 find -mnt": "join -t 1 find -mnt", "join -t -mnt": "join -t -mnt",
+		"join -nt -mnt sh": "join -nt -mnt sh", "join -- -mnt": "join -- -mnt",
+		"join --target -mnt": "join --target -mnt", "join -ipc -mnt": "join -ipc -m -n -t",
+		"join --target=1 -mnt": "join --target=1 -m -n -t", "join - -mnt": "join - -mnt",
+		"join -m": "join -m", "join": "join",
+	} {
+		assert.Equal(t, want, strings.Join(apart(flags, strings.Fields(typed)), " "))
+	}
+}
+
 // What can't be written is reported once, whether the action returns that or not.
 func TestRun(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
