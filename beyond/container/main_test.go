@@ -91,6 +91,30 @@ func image(t *testing.T, programs ...string) (dir string) {
 	return dir
 }
 
+// The container runs with every subset of its options, and leaves nothing.
+func TestEverySubset(t *testing.T) {
+	options, cgroups := []string{"-u box"}, func() []string { return nil }
+	if steptest.Kernel(5, 11) {
+		options = append(options, "-U root") // who may mount an overlay
+	}
+	if linux.InInitialUser() {
+		options = append(options, "-e 10.9.8.0/30")
+		if _, err := linux.CgroupOf("self", "pids"); err == nil {
+			options, cgroups = append(options, "-g pids.max=50"), steptest.CgroupRoom(t)
+		}
+	}
+	img := image(t, "true")
+	for _, subset := range steptest.Subsets(options) {
+		before := steptest.Snapshot()
+		args := append(subset, "-r", img, "true")
+		out, err := exec.Command("container", args...).CombinedOutput()
+		assert.NoError(t, err, "%q: %s", args, out)
+		assert.Empty(t, string(out), "%q", args)
+		assert.Empty(t, cgroups(), "%q", args)
+		steptest.Compare(t, before)
+	}
+}
+
 // The keys of a terminal work.
 func TestTerminal(t *testing.T) {
 	tt := steptest.OpenShell(t)

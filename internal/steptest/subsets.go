@@ -29,7 +29,7 @@ func EverySubset(t *testing.T, as []string, program string, options []string,
 	NeedsHost(t)
 	differs := regexp.MustCompile(
 		`(?m)^(?:Parent| Child): ([a-z]+):(\[\d+\]) -> [a-z]+:(\[\d+\])$`)
-	for _, subset := range subsets(options) {
+	for _, subset := range Subsets(options) {
 		args := slices.Concat(as, []string{Bin(program), "-v"}, subset, []string{"true"})
 		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 		if want := fails(subset); want != "" {
@@ -54,15 +54,15 @@ func EverySubset(t *testing.T, as []string, program string, options []string,
 	}
 }
 
-// subsets returns all subsets of options, as words of a command line. Of the values of
+// Subsets returns all subsets of options, as words of a command line. Of the values of
 // an option, which have | between them, each is in some of the subsets.
-func subsets(options []string) [][]string {
+func Subsets(options []string) [][]string {
 	if len(options) == 0 {
 		return [][]string{nil}
 	}
 	var all [][]string
 	name, values, hasValue := strings.Cut(options[0], " ")
-	for _, rest := range subsets(options[1:]) {
+	for _, rest := range Subsets(options[1:]) {
 		all = append(all, rest)
 		for value := range strings.SplitSeq(values, "|") {
 			words := []string{name}
