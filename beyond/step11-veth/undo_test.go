@@ -19,6 +19,9 @@ import (
 // A reader who closes terminal 1 in the middle of the chapter leaves nothing on the host.
 func TestUndo(t *testing.T) {
 	steptest.NeedsHost(t)
+	if out, err := exec.Command("nft", "list", "tables").CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: needs nft and a kernel with it: %s", out)
+	}
 	text, err := docs.FS.ReadFile("11-veth.md")
 	require.NoError(t, err)
 	chapter, err := page.Parse("docs/11-veth.md", text)
