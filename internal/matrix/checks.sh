@@ -1,6 +1,6 @@
 #!/bin/bash
 # The start of a guest's /checks: what runs a check, and prints lines that parse() reads.
-export NSTEPS_TEST_BIN=/opt/nsteps
+export NSTEPS_TEST_BIN=/opt/nsteps NSTEPS_GUEST=1
 echo # systemd leaves the cursor in the middle of a line
 echo "@@kernel $(uname -r) $(uname -m)"
 

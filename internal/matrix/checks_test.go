@@ -22,7 +22,7 @@ func TestChecks(t *testing.T) {
 	others := params.Condition
 	params.Condition = func(cond string) (bool, error) {
 		if cond == "guest" {
-			return os.Getenv("NSTEPS_TEST_BIN") != "", nil
+			return os.Getenv("NSTEPS_GUEST") != "", nil
 		}
 		return others(cond)
 	}

@@ -36,7 +36,7 @@ const (
 	hostEnv    = "NSTEPS_TEST_HOST"
 	refusedEnv = "NSTEPS_TEST_REFUSED"
 	coverEnv   = "NSTEPS_COVER"    // directory for the coverage data of the built programs
-	binEnv     = "NSTEPS_TEST_BIN" // directory of programs that are already built
+	binEnv     = "NSTEPS_TEST_BIN" // directory of programs that are built
 )
 
 var (
@@ -113,10 +113,8 @@ func run(m *testing.M, programs []string) int {
 		if err := os.Chmod(dir, 0o755); err != nil { // for the tests as a plain user
 			return fail(err)
 		}
-		for _, program := range append(programs, "internal/steptest/jailed") {
-			if err := provide(program, dir); err != nil {
-				return fail(err)
-			}
+		if err := provide(append(programs, "internal/steptest/jailed"), dir); err != nil {
+			return fail(err)
 		}
 		status, err := enter(hostEnv + "=" + dir)
 		if err != nil {
@@ -150,33 +148,54 @@ func fail(err error) int {
 	return 1
 }
 
-// provide puts a program into a directory. It copies a built one from $NSTEPS_TEST_BIN if
-// that is set, because a guest of internal/matrix has no Go, and builds it otherwise.
-func provide(program, dir string) error {
+// provide puts programs into a directory. It copies what $NSTEPS_TEST_BIN has: make test
+// builds the programs once for all packages, and a guest of internal/matrix has no Go. It
+// builds the others.
+func provide(programs []string, dir string) error {
 	built := os.Getenv(binEnv)
 	if built == "" {
-		return build(program, dir)
+		return build(programs, dir)
 	}
-	text, err := os.ReadFile(filepath.Join(built, strings.ReplaceAll(program, "/", "-")))
-	if errors.Is(err, os.ErrNotExist) { // a program of beyond/, as make build names it
-		text, err = os.ReadFile(filepath.Join(built, filepath.Base(program)))
+	var others []string
+	for _, program := range programs {
+		name := strings.ReplaceAll(program, "/", "-")
+		if filepath.Dir(program) == "beyond" { // as make build names it
+			name = filepath.Base(program)
+		}
+		text, err := os.ReadFile(filepath.Join(built, name))
+		if errors.Is(err, os.ErrNotExist) {
+			others = append(others, program)
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(program)), text, 0o755)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, filepath.Base(program)), text, 0o755)
+	return build(others, dir)
 }
 
-// build builds a program as the Makefile does, but for the coverage asked for.
-func build(program, dir string) error {
-	args := []string{"build", "-trimpath", "-tags", "urfave_cli_no_docs", "-o", dir + "/"}
+// build builds programs as the Makefile does, but for the coverage asked for.
+func build(programs []string, dir string) error {
+	if len(programs) == 0 {
+		return nil
+	}
+	args := []string{
+		"build", "-trimpath", "-buildvcs=false", "-tags", "urfave_cli_no_docs",
+		"-ldflags", "-s -w -buildid=", "-o", dir + "/",
+	}
 	if os.Getenv(coverEnv) != "" {
 		args = append(args, "-cover", "-coverpkg", "nsteps/...")
 	}
-	cmd := exec.Command("go", append(args, "nsteps/"+program)...)
+	for _, program := range programs {
+		args = append(args, "nsteps/"+program)
+	}
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", program, err, out)
+		return fmt.Errorf("build %q: %w\n%s", programs, err, out)
 	}
 	return nil
 }
