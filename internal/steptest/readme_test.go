@@ -76,8 +76,8 @@ func TestReadmeTerminal(t *testing.T) {
 func withJail(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	out, err := exec.Command("make", "-s", "-C", "../..", "jail", "BIN="+dir+"/bin",
-		"DIR="+dir+"/jail").CombinedOutput()
+	out, err := exec.Command("make", "-s", "-C", "../..", "-o", "build", "jail",
+		"BIN="+bin, "DIR="+dir+"/jail").CombinedOutput()
 	require.NoError(t, err, string(out))
 	return dir
 }

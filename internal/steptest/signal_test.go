@@ -291,7 +291,7 @@ func TestCommandOfOtherUser(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(sudo)), 0o755))
 	r := &process{output: &output{}, Cmd: exec.Command(Bin("step1-pid"), sudo,
 		"--reuid=0", "sleep", "86314")}
-	r.Stdout, r.Stderr, r.WaitDelay = r.output, r.output, 5*time.Second
+	r.Stdout, r.Stderr, r.WaitDelay = r.output, r.output, time.Second // sleep has them
 	r.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{
 		Uid: 65534, Gid: 65534,
 	}}
