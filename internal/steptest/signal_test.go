@@ -142,7 +142,7 @@ func TestKilledAtAnyTime(t *testing.T) {
 	NeedsHost(t)
 	seed := rand.New(rand.NewSource(1))
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGKILL} {
-		for range 40 {
+		for range Soak(20) {
 			r := start(t, "step5-ipc", "-pmnu", "box", "-i", "no", "sleep", "86400")
 			_, _ = io.WriteString(r.stdin, "hello\n")
 			time.Sleep(time.Duration(seed.Intn(12000)) * time.Microsecond)

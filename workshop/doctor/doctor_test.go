@@ -534,7 +534,7 @@ func TestKilled(t *testing.T) {
 			steptest.NeedsHost(t)
 			e := newEnvironment(t, script)
 			killed := 0
-			for range 40 {
+			for range steptest.Soak(20) {
 				cmd := e.command(steptest.Bin("workshop"), "doctor")
 				require.NoError(t, cmd.Start())
 				time.Sleep(rand.N(100 * time.Millisecond))
