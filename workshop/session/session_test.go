@@ -234,19 +234,19 @@ func TestNotTyped(t *testing.T) {
 				"'''sh 1\ntouch go\nuntil [ -e gone ]; do sleep 0.01; done\n'''\n\n" +
 				"'''text input 2\ntouch typed\n'''\n",
 			"touch typed\nnot typed, because the program that it is meant for hasn't " +
-				"started within 10s",
+				"started within 4s",
 		},
 		{
 			"a shell that is still there",
 			"'''sh 2\nstep3-uts -u box bash --norc\n" +
 				"'''\n\n'''sh 2 back\ntouch typed\n'''\n",
 			"page.md:10: touch typed\nnot typed, because the shell has no prompt: it " +
-				"takes longer than 10s",
+				"takes longer than 4s",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, t.Context(), false)
-			s.Timeout = 10 * time.Second
+			s.Timeout = 4 * time.Second // three pages wait so long
 			err := check(t, s, test.page)
 			assert.ErrorContains(t, err, test.want)
 			assert.NoFileExists(t, filepath.Join(s.Dir(), "typed"))
