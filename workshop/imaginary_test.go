@@ -58,7 +58,7 @@ func TestImaginaryStep(t *testing.T) {
 	steptest.NeedsHost(t)
 	overlay, bin := overlay(t), t.TempDir()
 	build := exec.Command("go", "build", "-overlay", overlay, "-tags",
-		"urfave_cli_no_docs", "-o", bin, "./workshop",
+		"urfave_cli_no_docs", "-ldflags", "-s -w", "-o", bin, "./workshop",
 		"./beyond/step99-moon")
 	build.Dir = ".."
 	out, err := build.CombinedOutput()
