@@ -463,10 +463,12 @@ func TestSlow(t *testing.T) {
 func TestFewProcesses(t *testing.T) {
 	steptest.NeedsHost(t)
 	for _, limit := range []string{"30", "60"} {
-		e := newEnvironment(t, cgroup(t, "pids", "pids.max", limit)+`; exec "$@"`)
-		out, status := e.run("workshop", "doctor")
-		assert.Zero(t, status, "pids.max %s: %s", limit, out)
-		assert.Equal(t, []string{"step6-chroot"}, e.working("step6-chroot"))
+		t.Run(limit, func(t *testing.T) {
+			e := newEnvironment(t, cgroup(t, "pids", "pids.max", limit)+`; exec "$@"`)
+			out, status := e.run("workshop", "doctor")
+			assert.Zero(t, status, "pids.max %s: %s", limit, out)
+			assert.Equal(t, []string{"step6-chroot"}, e.working("step6-chroot"))
+		})
 	}
 }
 
