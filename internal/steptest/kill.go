@@ -26,6 +26,7 @@ import (
 func KillAtAnyTime(t *testing.T, dir string, command ...string) {
 	t.Helper()
 	NeedsHost(t)
+	host := Snapshot()
 	temporary, err := os.MkdirTemp(bin, "tmp")
 	if err == nil {
 		err = os.Chmod(temporary, 0o777|os.ModeSticky) // for plain users
@@ -76,6 +77,7 @@ func KillAtAnyTime(t *testing.T, dir string, command ...string) {
 		t.Errorf("the files have changed:\n%s%s", only("- ", before, after),
 			only("+ ", after, before))
 	}
+	Compare(t, host) // it waits for the end of what was killed last
 }
 
 // killCommand kills the command that a program has executed, directly or through another
