@@ -46,10 +46,9 @@ rootfs: build ## make a root file system for the steps beyond 6: make rootfs DIR
 	@$(FIND_TOOLS); BUSYBOX="$(BUSYBOX)" internal/rootfs.sh $(BIN)/binlibdepcp "$(DIR)" $$tools
 	@echo 'try, as root: $(BIN)/step8-pivot -pmr "$(DIR)" sh'
 
-# The tests copy the programs, so that not each package builds them. Half of the time they
-# wait, so two packages at once use a processor well.
+# The tests copy the programs, so that not each package builds them.
 test: build ## run all tests, as root or not
-	NSTEPS_TEST_BIN=$(abspath $(BIN)) go test -count=1 -p $$((2 * $$(nproc))) -timeout 30m ./...
+	NSTEPS_TEST_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m ./...
 
 # Not the packages whose tests run the built programs: the detector sees only the test there.
 BUILT = bench|machines|steptest|docs|doctor|play|workshop|binlibdepcp|randomtree|step[0-9]+-[a-z]+|join|container|bundle
