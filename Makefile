@@ -46,7 +46,7 @@ rootfs: build ## make a root file system for the steps beyond 6: make rootfs DIR
 	@$(FIND_TOOLS); BUSYBOX="$(BUSYBOX)" internal/rootfs.sh $(BIN)/binlibdepcp "$(DIR)" $$tools
 	@echo 'try, as root: $(BIN)/step8-pivot -pmr "$(DIR)" sh'
 
-# The tests copy the programs, so that not each package builds them.
+# make builds the programs once, and the tests of each package copy them.
 test: build ## run all tests, as root or not
 	NSTEPS_TEST_BIN=$(abspath $(BIN)) go test -count=1 -timeout 30m ./...
 

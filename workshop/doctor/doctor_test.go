@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 	"nsteps/internal/steptest"
 )
 
@@ -320,11 +321,11 @@ func (e *environment) assertFixes(r report) {
 }
 
 // mapped reports whether this user namespace has that UID.
-func mapped(uid uint64) bool {
-	var inside, outside, size uint64
+func mapped(uid int) bool {
 	text, _ := os.ReadFile("/proc/self/uid_map")
-	_, err := fmt.Sscan(string(text), &inside, &outside, &size)
-	return err == nil && inside <= uid && uid-inside < size
+	return slices.ContainsFunc(linux.ParseIDMap(string(text)), func(r linux.IDRange) bool {
+		return uid >= r.Inside && uid-r.Inside < r.Count
+	})
 }
 
 // An environment runs commands by way of a script.

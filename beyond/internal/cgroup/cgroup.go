@@ -33,7 +33,8 @@ type dir struct {
 	lock    *os.File
 }
 
-// lockLimit is how long Lock waits.
+// lockLimit is how long Lock waits. A run that looks for leftovers has the lock for
+// milliseconds, and any other process that can open the directory can keep it.
 const lockLimit = time.Second
 
 // New returns a group without a directory.
@@ -44,8 +45,8 @@ func New(program string) *Group {
 }
 
 // Lock locks the directory of a limit, so that no other run takes it for a leftover. The
-// error is EAGAIN if there is no such directory. It is EBUSY if another process keeps the
-// lock: another run needs it for a moment only.
+// error is EAGAIN if there is no such directory, and EBUSY if another process keeps the
+// lock.
 func (g *Group) Lock(l Limit) error {
 	for _, d := range g.dirs {
 		if d.path == l.Dir {
@@ -53,9 +54,10 @@ func (g *Group) Lock(l Limit) error {
 		}
 	}
 	lock, err := linux.LockCgroup(l.Dir)
-	for start := time.Now(); errors.Is(err, unix.EWOULDBLOCK) &&
-		time.Since(start) < lockLimit; lock, err = linux.LockCgroup(l.Dir) {
+	end := time.Now().Add(lockLimit)
+	for errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(end) {
 		time.Sleep(time.Millisecond)
+		lock, err = linux.LockCgroup(l.Dir)
 	}
 	switch {
 	case err == nil:

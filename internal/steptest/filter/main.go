@@ -22,8 +22,8 @@ const (
 	equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 )
 
-// refused decides for each kind of call: the program continues behind these instructions
-// if the call is refused, and skips one more if it isn't.
+// refused are the instructions that recognise a kind of call. The instruction after them
+// refuses the call. They skip it for all other calls.
 var refused = map[string][]unix.SockFilter{
 	"namespaces": {
 		{Code: equal, K: unix.SYS_CLONE, Jt: 1},
