@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the coding exercises, on a copy of this tree: each has to fail on the steps
-# as they are, and to pass with the solution in docs/solution.
+# as they are, and to pass with the solution in docs/solution. A test that
+# can't run here is named and left out: exercise 12 needs a cgroup, for example.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,10 @@ wrong() {
 while read -r solution step test; do
 	# What it says is missing shows that it isn't a compile error.
 	run "$step" "$test" && wrong "$step" "$test" "passes without a solution"
+	if grep "can't check the exercise" output; then
+		echo "SKIPPED: ./$step $test"
+		continue
+	fi
 	grep -q 'still missing: ' output || wrong "$step" "$test" "doesn't say what is missing"
 	git apply "docs/solution/$solution.diff"
 	run "$step" "$test" || wrong "$step" "$test" "fails with its solution"

@@ -11,7 +11,7 @@ import (
 
 // Exercise 12: at the end, the step prints how often pids.max was reached.
 func TestExercise(t *testing.T) {
-	steptest.Exercise(t)
+	steptest.ExerciseInCgroup(t)
 	const many = `seq 20 | xargs -P 20 -I{} sleep 1`
 	reached := regexp.MustCompile(`(?m)^step12-cgroup: pids\.max was reached: [1-9][0-9]*$`)
 	line := "step12-cgroup -g pids.max=10 sh -c '" + many + "'"

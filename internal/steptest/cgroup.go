@@ -3,6 +3,7 @@
 package steptest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,6 +25,15 @@ var controllers = []string{"memory", "pids", "cpu", "hugetlb"}
 func CgroupRoom(t testing.TB) (list func() []string) {
 	t.Helper()
 	NeedsHost(t)
+	list, err := cgroupRoom(t)
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	return list
+}
+
+func cgroupRoom(t testing.TB) (list func() []string, err error) {
+	t.Helper()
 	LockCgroups(t)
 	var rooms []string
 	for _, controller := range controllers {
@@ -52,14 +62,14 @@ func CgroupRoom(t testing.TB) (list func() []string) {
 			err = linux.WriteCgroup(inner+"/cgroup.procs", "0")
 		}
 		if err != nil {
-			t.Skipf("SKIPPED: needs a cgroup that may have others below it: %v", err)
+			return nil, fmt.Errorf("needs a cgroup that may have others below it: %w", err)
 		}
 		rooms = append(rooms, room)
 	}
 	if rooms == nil {
-		t.Skip("SKIPPED: needs cgroups")
+		return nil, errors.New("needs cgroups")
 	}
-	return func() []string { return cgroupsIn(rooms) }
+	return func() []string { return cgroupsIn(rooms) }, nil
 }
 
 func cgroupsIn(dirs []string) (found []string) {

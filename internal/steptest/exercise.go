@@ -17,10 +17,22 @@ import (
 func Exercise(t *testing.T) {
 	t.Helper()
 	if why := os.Getenv(refusedEnv); why != "" {
-		t.Fatalf("can't check the exercise: this user may not create namespaces: %s", why)
+		t.Fatalf("%s: this user may not create namespaces: %s", cantCheck, why)
 	}
 	NeedsHost(t)
 }
+
+// ExerciseInCgroup is Exercise for a step that makes cgroups.
+func ExerciseInCgroup(t *testing.T) {
+	t.Helper()
+	Exercise(t)
+	if _, err := cgroupRoom(t); err != nil {
+		t.Fatalf("%s: it %v", cantCheck, err)
+	}
+}
+
+// internal/exercises.sh looks for this text.
+const cantCheck = "can't check the exercise"
 
 // Try runs a line of shell, for at most a minute, and returns its output. A line that
 // fails is a mistake in the changed step, and ends the test.
