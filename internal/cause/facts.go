@@ -66,7 +66,7 @@ const mountinfo = "/proc/self/mountinfo"
 // Gather collects the facts. The arguments are the command line of this program and the
 // directory of --chroot. The zero Root is the present root directory.
 func Gather(args []string, jail string, root Root) *Facts {
-	f := gather(args, jail, machine{root.Read, root.exists, os.Getenv})
+	f := gather(args, jail, machine{root.Read, root.link, root.exists, os.Getenv})
 	if jail != "" && root.fd > 0 {
 		f.onHost = root.exists
 	}
@@ -76,18 +76,19 @@ func Gather(args []string, jail string, root Root) *Facts {
 // A machine is what the facts are read from.
 type machine struct {
 	read   func(file string) string
+	link   func(file string) string
 	exists func(file string) bool
 	env    func(name string) string
 }
 
 func gather(args []string, jail string, m machine) *Facts {
 	read := m.read
-	uids := read("/proc/self/uid_map")
+	userNS := m.link("/proc/self/ns/user")
 	f := &Facts{
 		Args: args, Jail: jail, UID: os.Geteuid(),
 		SysAdmin: linux.HasSysAdmin(), // a jail may have no /proc to read that in
 		Bounded:  prctl(unix.PR_CAPBSET_READ, unix.CAP_SYS_ADMIN) == 0,
-		UserNS:   uids != "" && !linux.IsInitialMap(uids),
+		UserNS:   userNS != "" && userNS != linux.InitialUser,
 		AppArmor: words(
 			read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1",
 		NoClone:  words(read("/proc/sys/kernel/unprivileged_userns_clone")) == "0",
@@ -164,6 +165,21 @@ func (r Root) Read(file string) string {
 		text = append(text, buffer[:n]...)
 	}
 	return string(text)
+}
+
+// link returns what a symbolic link says, or "".
+func (r Root) link(file string) string {
+	fd, err := r.open(file, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	buffer := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buffer)
+	if err != nil {
+		return ""
+	}
+	return string(buffer[:n])
 }
 
 func (r Root) exists(file string) bool {

@@ -9,12 +9,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"nsteps/internal/linux"
 )
 
 // fake is a machine with some files, and with the variables of an environment.
 func fake(files, variables map[string]string) machine {
 	return machine{
 		read:   func(file string) string { return files[file] },
+		link:   func(file string) string { return files[file] },
 		exists: func(file string) bool { _, ok := files[file]; return ok },
 		env:    func(name string) string { return variables[name] },
 	}
@@ -71,7 +74,7 @@ func TestContainer(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	f := gather([]string{"x"}, "", fake(map[string]string{
-		"/proc/self/uid_map": "         0       1000          1\n",
+		"/proc/self/ns/user": "user:[4026532208]",
 		"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n",
 		"/proc/sys/kernel/unprivileged_userns_clone":             "0\n",
 		"/proc/sys/user/max_net_namespaces":                      "0\n",
@@ -80,7 +83,7 @@ func TestFacts(t *testing.T) {
 	assert.Equal(t, "0", f.Limits["net"])
 	assert.False(t, f.InChroot, "nothing is known without a mountinfo")
 	f = gather([]string{"x"}, "",
-		fake(map[string]string{"/proc/self/uid_map": "0 0 4294967295\n"}, nil))
+		fake(map[string]string{"/proc/self/ns/user": linux.InitialUser}, nil))
 	assert.False(t, f.UserNS || f.AppArmor || f.NoClone)
 	assert.False(t, gather([]string{"x"}, "", fake(nil, nil)).UserNS,
 		"nothing is known without /proc")
@@ -128,6 +131,7 @@ func TestSystemCalls(t *testing.T) {
 	f := Gather([]string{"x"}, "", Root{})
 	f2 := Gather([]string{"x"}, "", KeepRoot())
 	assert.Equal(t, f, f2)
+	assert.Equal(t, !linux.InInitialUser(), f.UserNS)
 	assert.NotZero(t, f.OpenFiles)
 	status, err := exec.Command("grep", "-c", "CapEff:.*[2367abef].....$",
 		"/proc/self/status").Output()

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,14 +103,28 @@ func TestParseLink(t *testing.T) {
 	}
 }
 
-func TestInitialMap(t *testing.T) {
-	assert.True(t, IsInitialMap("         0          0 4294967295\n"))
-	for _, uids := range []string{
-		"", "0 1000 1\n", "0 0 1\n",
-		"0 0 4294967295\n1 1 1\n",
-	} {
-		assert.False(t, IsInitialMap(uids), uids)
+// A USER namespace that maps all IDs to themselves isn't the initial one.
+func TestInInitialUser(t *testing.T) {
+	if os.Getenv("NSTEPS_ALL_IDS") != "" {
+		uids, err := os.ReadFile("/proc/self/uid_map")
+		require.NoError(t, err)
+		assert.Equal(t, "0 0 4294967295", strings.Join(strings.Fields(string(uids)), " "))
+		assert.False(t, InInitialUser())
+		return
 	}
+	if !InInitialUser() || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root of the initial USER namespace")
+	}
+	all := []syscall.SysProcIDMap{{Size: 4294967295}}
+	child := exec.Command("/proc/self/exe", "-test.run=^TestInInitialUser$", "-test.v")
+	child.Env = append(os.Environ(), "NSTEPS_ALL_IDS=1")
+	child.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER, UidMappings: all, GidMappings: all,
+		GidMappingsEnableSetgroups: true,
+	}
+	out, err := child.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "--- PASS: TestInInitialUser")
 }
 
 // The kernel's list is ours, whatever its order.

@@ -74,18 +74,15 @@ func parseLink(target string) (uint64, error) {
 	return inode, nil
 }
 
-// InInitialUser reports whether this process is in the initial USER namespace, in which
-// root is root of the machine. The number is the kernel's PROC_USER_INIT_INO.
+// InitialUser is what the link /proc/PID/ns/user says in the initial USER namespace, in
+// which root is root of the machine. The number is the kernel's PROC_USER_INIT_INO. A map
+// of all IDs to themselves tells less: root may give it to any USER namespace.
+const InitialUser = "user:[4026531837]"
+
+// InInitialUser reports whether this process is in the initial USER namespace.
 func InInitialUser() bool {
 	link, err := os.Readlink("/proc/self/ns/user")
-	return err == nil && link == "user:[4026531837]"
-}
-
-// IsInitialMap reports whether a /proc/PID/uid_map is that of the initial USER namespace:
-// 0 to 4294967294 are themselves (see user_namespaces(7)). Root may give another
-// namespace the same map.
-func IsInitialMap(uids string) bool {
-	return strings.Join(strings.Fields(uids), " ") == "0 0 4294967295"
+	return err == nil && link == InitialUser
 }
 
 // An IDRange is a line of /proc/PID/uid_map or gid_map: Count IDs from Inside on stand
