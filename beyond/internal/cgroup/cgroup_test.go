@@ -4,6 +4,7 @@ package cgroup
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,6 +33,28 @@ func TestLock(t *testing.T) {
 	assert.NoError(t, g.Lock(l), "twice")
 	g.Remove()
 	assert.NoDirExists(t, l.Dir)
+}
+
+func TestParentFor(t *testing.T) {
+	mount := filepath.Join(t.TempDir(), "mount")
+	user := mount + "/user"
+	require.NoError(t, os.MkdirAll(user, 0o755))
+	for _, dir := range []string{mount, user} {
+		require.NoError(t, os.WriteFile(dir+"/cgroup.procs", nil, 0o644))
+	}
+	for _, test := range []struct {
+		own  linux.Cgroup
+		want string
+	}{
+		{linux.Cgroup{Dir: user, Path: "/user", Version: 1}, user},
+		{linux.Cgroup{Dir: user, Path: "/user", Version: 2}, mount},
+		{linux.Cgroup{Dir: mount, Path: "/", Version: 2}, mount},
+		// A bind mount shows the tree from the process's own cgroup down. Its directory's
+		// parent is no cgroup.
+		{linux.Cgroup{Dir: mount, Path: "/user", Version: 2}, mount},
+	} {
+		assert.Equal(t, test.want, parentFor(test.own), "%v", test.own)
+	}
 }
 
 func TestInVersion(t *testing.T) {

@@ -34,13 +34,7 @@ func (g *Group) Find(options []string) (limits []Limit, err error) {
 		if err != nil {
 			return nil, err
 		}
-		parent := own.Dir
-		above := filepath.Dir(parent)
-		if own.Version == 2 && own.Path != "/" && isCgroup(above) {
-			// A cgroup with processes in it can't hand controllers down, except the topmost of
-			// the machine. So the new one is beside it (cgroups(7)).
-			parent = above
-		}
+		parent := parentFor(own)
 		collect(parent)
 		l := Limit{
 			Dir: filepath.Join(parent, g.name), File: file, Value: value,
@@ -51,6 +45,18 @@ func (g *Group) Find(options []string) (limits []Limit, err error) {
 	// From now on, a signal that ends the run doesn't keep Remove from being called.
 	job.CatchStops()
 	return limits, nil
+}
+
+// parentFor returns the directory for a new cgroup of a process whose own cgroup it is
+// given. In version 2, a cgroup with processes in it can't hand controllers down, except
+// the topmost of the machine. So the new one is beside it (cgroups(7)), if the mount
+// shows more than the process's own.
+func parentFor(own linux.Cgroup) string {
+	above := filepath.Dir(own.Dir)
+	if own.Version == 2 && own.Path != "/" && isCgroup(above) {
+		return above
+	}
+	return own.Dir
 }
 
 func isCgroup(dir string) bool {
