@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"nsteps"
 )
 
-// checks are the columns of the table. Those that CI leaves out take long, or step 6 has
+// checks are the rows of the table. Those that CI leaves out take long, or step 6 has
 // the same options.
 var checks = slices.Concat([]check{
 	{"doctor", "internal/matrix", "TestChecks/doctor", true},
@@ -188,22 +189,22 @@ func (r *report) cell(name string) string {
 	return strings.Join(bad, ", ")
 }
 
+// writeTable writes a column for each guest, and a row for each check.
 func writeTable(w io.Writer, reports []*report, checks []check) {
-	fmt.Fprintf(w, "\n| kernel | architecture | time |")
-	for _, c := range checks {
-		fmt.Fprintf(w, " %s |", c.name)
-	}
-	fmt.Fprintf(w, "\n|%s\n", strings.Repeat("---|", 3+len(checks)))
-	for _, r := range reports {
-		kernel := r.kernel
-		if kernel == "" {
-			kernel = r.guest.kernel
-		}
-		fmt.Fprintf(w, "| %s | %s | %s |", kernel, r.guest.arch, r.took)
-		for _, c := range checks {
-			fmt.Fprintf(w, " %s |", r.cell(c.name))
+	row := func(name string, cell func(*report) string) {
+		fmt.Fprintf(w, "| %s |", name)
+		for _, r := range reports {
+			fmt.Fprintf(w, " %s |", cell(r))
 		}
 		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w)
+	row("kernel", func(r *report) string { return cmp.Or(r.kernel, r.guest.kernel) })
+	fmt.Fprintln(w, "|"+strings.Repeat("---|", 1+len(reports)))
+	row("architecture", func(r *report) string { return r.guest.arch })
+	row("time", func(r *report) string { return r.took.String() })
+	for _, c := range checks {
+		row(c.name, func(r *report) string { return r.cell(c.name) })
 	}
 	fmt.Fprintln(w)
 }

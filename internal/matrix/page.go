@@ -13,9 +13,9 @@ import (
 const pageStart = `# Where nsteps was tested
 
 %s wrote this page on %s. It boots each kernel of this table under QEMU and runs
-the tests of the columns in there, each as root and as a plain user in a user namespace.
-An "ok" means that both passed. The time is that of the whole guest, whose processors QEMU
-emulates, so it says nothing about the speed of the programs.
+the tests of the rows in there, each as root and as a plain user in a user namespace.
+An "ok" means that both passed. The time is that of the whole guest. QEMU emulates its
+processors, so the time says nothing about the speed of the programs.
 `
 
 // writePage writes the table as a page of the documentation.

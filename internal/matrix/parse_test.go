@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,23 @@ func TestParse(t *testing.T) {
 	assert.Equal(t, "tester failed", r.cell("doctor"))
 	assert.Equal(t, "root skipped, tester failed", r.cell("jail"))
 	assert.Equal(t, "not run", r.cell("verify"))
+}
+
+func TestWriteTable(t *testing.T) {
+	r := &report{guest: guests[0], took: 5 * time.Second}
+	require.NoError(t, parse(strings.NewReader(console), r))
+	var b strings.Builder
+	writeTable(&b, []*report{r, {guest: guests[4], missing: errMissing}},
+		[]check{{name: "doctor"}, {name: "verify"}})
+	assert.Equal(t, `
+| kernel | 5.10.0 | 5.10 |
+|---|---|---|
+| architecture | amd64 | arm64 |
+| time | 5s | 0s |
+| doctor | tester failed | not run |
+| verify | not run | not run |
+
+`, b.String())
 }
 
 func TestJudge(t *testing.T) {
