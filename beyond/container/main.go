@@ -151,7 +151,7 @@ func child(c *cli.Context) error {
 		{Name: "hostname", Do: hostname}, // anywhere
 		{Name: "cgroup", Do: cgroupRoot}, // before the filter, which refuses unshare(2)
 		{Name: "limit", Do: limit},       // before the filter, which refuses mount(2)
-		{Name: "filter", Do: filter},     // at last
+		{Name: "filter", Do: filter},     // last
 	}
 	if err := order.Swap(c, entries); err != nil {
 		return err

@@ -103,7 +103,7 @@ func filter(c *cli.Context) error {
 		{Code: bpf.Answer, K: bpf.Allow},
 	}...)
 	runtime.LockOSThread() // a filter belongs to a thread, and this one calls execve(2)
-	// Without this, root only may have a filter: it could mislead set-user-ID programs.
+	// Without this, only root may have a filter: it could mislead set-user-ID programs.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return common.Failed("prctl", "PR_SET_NO_NEW_PRIVS", err)
 	}

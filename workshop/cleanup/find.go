@@ -75,7 +75,7 @@ func (t *tidier) queue() {
 // their commands have made in shm, the directory of POSIX shared memory, shm_overview(7).
 func (t *tidier) chapters(shm string) {
 	playing := false
-	for _, dir := range mine(os.TempDir(), fs.ModeDir) {
+	for _, dir := range mine(session.TempDir(), fs.ModeDir) {
 		lock, err := session.Lock(dir)
 		switch {
 		case errors.Is(err, unix.EWOULDBLOCK):
