@@ -125,17 +125,17 @@ func verbosef(c *cli.Context, format string, args []any) {
 	}
 }
 
-// NoOrYes checks the value of the option --ipc.
-func NoOrYes(_ *cli.Context, value string) error {
+// CheckNoOrYes checks the value of the option --ipc.
+func CheckNoOrYes(_ *cli.Context, value string) error {
 	if value != "no" && value != "yes" {
 		return cmdline.Usagef("--ipc needs no or yes, not %q", value)
 	}
 	return nil
 }
 
-// Hostname checks a hostname's length, in bytes: sethostname(2). That the kernel takes
+// CheckHostname checks a hostname's length, in bytes: sethostname(2). That the kernel takes
 // an empty one too helps nobody.
-func Hostname(_ *cli.Context, value string) error {
+func CheckHostname(_ *cli.Context, value string) error {
 	switch {
 	case len(value) < 1 || len(value) > 64:
 		return cmdline.Usagef("a hostname has 1 to 64 bytes, this one %d", len(value))

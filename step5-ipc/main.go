@@ -38,10 +38,10 @@ func main() {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
 			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
-			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.CheckHostname,
 				Usage: "new UTS namespace with that `hostname`"},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
-			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.NoOrYes,
+			&cli.StringFlag{Name: "i", Aliases: []string{"ipc"}, Action: common.CheckNoOrYes,
 				Usage: "send the parent a message, from a new IPC namespace: `no|yes`"},
 		},
 	}, parent, child)

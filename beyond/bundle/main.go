@@ -45,7 +45,7 @@ func main() {
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
 			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
 			&cli.StringFlag{
-				Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+				Name: "u", Aliases: []string{"uts"}, Action: common.CheckHostname,
 				Usage: "new UTS namespace with that `hostname`",
 			},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},

@@ -64,11 +64,11 @@ func main() {
 				Usage: "make an overlay of `dir` the top of all mounts",
 			},
 			&cli.StringFlag{
-				Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+				Name: "u", Aliases: []string{"uts"}, Action: common.CheckHostname,
 				Value: "container", Usage: "`hostname`, if it isn't \"container\"",
 			},
 			&cli.StringFlag{
-				Name: "U", Aliases: []string{"user"}, Action: idmap.Who,
+				Name: "U", Aliases: []string{"user"}, Action: idmap.CheckUser,
 				Value: idmap.Default(),
 				Usage: "new USER namespace with a map for: `nobody|root|range`",
 			},

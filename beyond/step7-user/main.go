@@ -38,10 +38,10 @@ func main() {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
 			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
-			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.Hostname,
+			&cli.StringFlag{Name: "u", Aliases: []string{"uts"}, Action: common.CheckHostname,
 				Usage: "new UTS namespace with that `hostname`"},
 			&cli.BoolFlag{Name: "n", Aliases: []string{"net"}, Usage: "new NET namespace"},
-			&cli.StringFlag{Name: "U", Aliases: []string{"user"}, Action: idmap.Who,
+			&cli.StringFlag{Name: "U", Aliases: []string{"user"}, Action: idmap.CheckUser,
 				Usage: "new USER namespace with a map for: `nobody|root|range`"},
 		},
 	}, parent, child, idmap.Hints...)

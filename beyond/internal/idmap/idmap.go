@@ -25,8 +25,8 @@ import (
 	"nsteps/internal/cmdline"
 )
 
-// Who checks the value of the option --user.
-func Who(_ *cli.Context, value string) error {
+// CheckUser checks the value of the option --user.
+func CheckUser(_ *cli.Context, value string) error {
 	if value != "nobody" && value != "root" && value != "range" {
 		return cmdline.Usagef("--user takes nobody, root or range, not %q", value)
 	}
