@@ -203,9 +203,9 @@ func (ch *Child) interrupted(sig syscall.Signal) error {
 	return cmdline.Status(128 + int(sig))
 }
 
-// crash returns an error if the child's Go runtime has failed, which prints a trace and
-// exits with 2 or aborts. It needs threads and memory, and a limit may leave too few for
-// two processes.
+// crash returns an error if the child's Go runtime has ended it with a trace, and the
+// status 2 or SIGABRT. The runtime needs threads and memory, and a limit may leave too few
+// for two processes. Its own handler of SIGQUIT prints a trace too.
 func (ch *Child) crash(ws unix.WaitStatus) error {
 	text := readTrace(ch.trace)
 	if text == "" {
@@ -217,6 +217,8 @@ func (ch *Child) crash(ws unix.WaitStatus) error {
 	case failed && (strings.Contains(text, "out of memory") ||
 		strings.Contains(text, "cannot allocate")):
 		return Failed("mmap", "memory of the child", unix.ENOMEM)
+	case failed && strings.HasPrefix(text, "SIGQUIT: "):
+		return ch.interrupted(unix.SIGQUIT)
 	case failed: // a mistake of ours
 		fmt.Fprint(os.Stderr, text)
 		return cmdline.Status(cmdline.StatusFailed)

@@ -370,9 +370,11 @@ func ResetSignals() error {
 			sigaction(sig, &defaultAction, nil)
 		}
 	}
+	quit := &defaultAction // until execve(2), Go's handler would print a trace
 	if ignored(unix.SIGQUIT) {
-		sigaction(unix.SIGQUIT, &ignoreAction, nil)
+		quit = &ignoreAction
 	}
+	sigaction(unix.SIGQUIT, quit, nil)
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return linux.Failed("unblock", "signals", err)
 	}

@@ -168,6 +168,25 @@ func TestKilledAtAnyTime(t *testing.T) {
 	}
 }
 
+// SIGQUIT to the child before it is the command: the trace of its Go runtime isn't shown.
+func TestQuitEarly(t *testing.T) {
+	NeedsHost(t)
+	for i := range Soak(40) {
+		r := start(t, "step2-mnt", "-m", "sleep", "86400")
+		children := fmt.Sprintf("/proc/%d/task/%[1]d/children", r.Process.Pid)
+		var pid int
+		WaitFor(t, "the child", func() bool {
+			text, _ := os.ReadFile(children)
+			_, _ = fmt.Sscan(string(text), &pid)
+			return pid != 0
+		})
+		time.Sleep(time.Duration(i%10) * 300 * time.Microsecond) // its runtime starts
+		require.NoError(t, unix.Kill(pid, unix.SIGQUIT))
+		assert.Equal(t, 128+int(unix.SIGQUIT), r.status())
+		assert.NotContains(t, r.output.String(), "goroutine")
+	}
+}
+
 // A queue that is in the way, of other dimensions and with a message in it.
 func TestStaleQueue(t *testing.T) {
 	NeedsHost(t)
