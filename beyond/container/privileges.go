@@ -80,6 +80,13 @@ func filter(c *cli.Context) error {
 			unix.SockFilter{Code: bpf.Answer, K: bpf.Refuse})
 	}
 	program = append(program, []unix.SockFilter{
+		// The host's shell would read what these type into its terminal (ioctl_tty(2)).
+		{Code: bpf.Equal, K: unix.SYS_IOCTL, Jf: 5},
+		{Code: bpf.Load, K: bpf.SecondArgument},
+		{Code: bpf.Equal, K: unix.TIOCLINUX, Jt: 1},
+		{Code: bpf.Equal, K: unix.TIOCSTI, Jf: 1},
+		{Code: bpf.Answer, K: bpf.Refuse},
+		{Code: bpf.Answer, K: bpf.Allow},
 		// A filter sees numbers only. The flags of clone3(2) are behind a pointer. Where
 		// that call doesn't exist, programs call clone(2).
 		{Code: bpf.Equal, K: unix.SYS_CLONE3, Jf: 1},
@@ -91,7 +98,7 @@ func filter(c *cli.Context) error {
 		{Code: bpf.Answer, K: bpf.Allow},
 	}...)
 	runtime.LockOSThread() // a filter belongs to a thread, and this one calls execve(2)
-	// Without this, root only may have a filter: it could mislead set-user-ID programs.
+	// Without this, only root may have a filter: it could mislead set-user-ID programs.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return common.Failed("prctl", "PR_SET_NO_NEW_PRIVS", err)
 	}

@@ -11,7 +11,7 @@
 //	-h, --help               show this help and exit
 //	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
-//	-s, --seccomp            refuse system calls that change the whole machine
+//	-s, --seccomp            refuse calls for mounts, namespaces, the kernel or its keys
 //
 // New in this step: seccomp(2). Before each system call of the command, the kernel runs a
 // small program, made here. It answers whether the command may make the call.
@@ -34,7 +34,7 @@ func main() {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
 			&cli.BoolFlag{Name: "s", Aliases: []string{"seccomp"},
-				Usage: "refuse system calls that change the whole machine"},
+				Usage: "refuse calls for mounts, namespaces, the kernel or its keys"},
 		},
 	}, parent, child, bpf.Hints...)
 }
@@ -92,6 +92,13 @@ func filter(c *cli.Context) error {
 			unix.SockFilter{Code: bpf.Answer, K: bpf.Refuse})
 	}
 	program = append(program, []unix.SockFilter{
+		// The host's shell would read what these type into its terminal (ioctl_tty(2)).
+		{Code: bpf.Equal, K: unix.SYS_IOCTL, Jf: 5},
+		{Code: bpf.Load, K: bpf.SecondArgument},
+		{Code: bpf.Equal, K: unix.TIOCLINUX, Jt: 1},
+		{Code: bpf.Equal, K: unix.TIOCSTI, Jf: 1},
+		{Code: bpf.Answer, K: bpf.Refuse},
+		{Code: bpf.Answer, K: bpf.Allow},
 		// A filter sees numbers only. The flags of clone3(2) are behind a pointer. Where
 		// that call doesn't exist, programs call clone(2).
 		{Code: bpf.Equal, K: unix.SYS_CLONE3, Jf: 1},

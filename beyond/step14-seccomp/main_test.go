@@ -42,18 +42,22 @@ func TestCalls(t *testing.T) {
 	}
 	without := calls("step14-seccomp", steptest.Bin("calls"))
 	with := calls("step14-seccomp", "-s", steptest.Bin("calls"))
-	assert.Len(t, with, len(refused)+4)
+	assert.Len(t, with, len(refused)+7)
 	for name, errno := range with {
 		switch name {
 		case "getppid":
 			assert.Empty(t, errno)
 		case "clone3":
 			assert.Equal(t, "ENOSYS", errno)
+		case "ioctl TCGETS":
+			assert.Equal(t, "EBADF", errno)
 		default:
 			assert.Equal(t, "EPERM", errno, name)
 		}
 	}
-	for _, name := range []string{"mount", "pivot_root", "unshare", "setns", "add_key"} {
+	for _, name := range []string{
+		"mount", "pivot_root", "unshare", "setns", "add_key", "ioctl TIOCSTI",
+	} {
 		assert.NotEqual(t, "EPERM", without[name], name)
 	}
 }

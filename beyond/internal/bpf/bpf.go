@@ -22,9 +22,10 @@ const (
 
 // Where Load finds the call: a struct seccomp_data, on a little-endian machine.
 const (
-	Number        = 0  // of the system call
-	Architecture  = 4  // that the number belongs to
-	FirstArgument = 16 // its lower half
+	Number         = 0  // of the system call
+	Architecture   = 4  // that the number belongs to
+	FirstArgument  = 16 // its lower half
+	SecondArgument = 24 // its lower half
 )
 
 // The answers.

@@ -41,6 +41,9 @@ var calls = []struct {
 	{"clone3", unix.SYS_CLONE3, [5]uintptr{}},
 	// The two flags exclude each other.
 	{"clone", unix.SYS_CLONE, [5]uintptr{unix.CLONE_NEWNS | unix.CLONE_FS}},
+	{"ioctl TIOCSTI", unix.SYS_IOCTL, [5]uintptr{none, unix.TIOCSTI}},
+	{"ioctl TIOCLINUX", unix.SYS_IOCTL, [5]uintptr{none, unix.TIOCLINUX}},
+	{"ioctl TCGETS", unix.SYS_IOCTL, [5]uintptr{none, unix.TCGETS}},
 	{"getpid, x32", 39 | 1<<30, [5]uintptr{}},
 	{"getppid", unix.SYS_GETPPID, [5]uintptr{}},
 }
