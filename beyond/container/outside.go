@@ -50,7 +50,7 @@ func writeMaps(c *cli.Context, process *common.Child) error {
 	uids, gids := fmt.Sprintf("0 %d 1", os.Getuid()), fmt.Sprintf("0 %d 1", os.Getgid())
 	switch c.String("user") {
 	case "root":
-		// A user may map one ID, the own. The child must not leave a group then: a file
+		// A user may map only their own ID. The child must not leave a group then: a file
 		// may deny access to the members of that group.
 		for _, file := range [][2]string{
 			{"setgroups", "deny"}, {"uid_map", uids}, {"gid_map", gids},

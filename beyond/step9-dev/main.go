@@ -136,7 +136,7 @@ func furnish(c *cli.Context) error {
 		data         string
 	}
 	mounts := []mount{
-		{"tmpfs", "/dev", unix.MS_NOSUID, "mode=755"},
+		{"tmpfs", "/dev", unix.MS_NOSUID | unix.MS_NODEV, "mode=755"},
 		// A devpts holds pseudo-terminals, and each mount has its own (pts(4)).
 		{"devpts", "/dev/pts", unix.MS_NOSUID, "ptmxmode=666,mode=620" + rootfs.TTYGroup()},
 		{"tmpfs", "/dev/shm", unix.MS_NOSUID | unix.MS_NODEV, ""},
@@ -166,6 +166,10 @@ func furnish(c *cli.Context) error {
 			return err
 		}
 	}
+	// The nodes that are left don't work: the image's, and those that root makes.
+	if err := rootfs.Remount("/", unix.MS_NODEV); err != nil {
+		return common.Failed("remount", "/", err)
+	}
 	return nil
 }
 
@@ -178,7 +182,7 @@ func device(source, target string) error {
 	err := unix.MountSetattr(unix.AT_FDCWD, target, 0,
 		&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.12
-		err = rootfs.RemountReadOnly(target)
+		err = rootfs.Remount(target, unix.MS_RDONLY)
 	}
 	if err != nil {
 		return common.Failed("make read-only", source, err)

@@ -57,7 +57,7 @@ func ProtectProc(c *cli.Context) error {
 		if err != nil {
 			return common.Failed("bind mount", file, err)
 		}
-		if err := rootfs.RemountReadOnly(file); err != nil {
+		if err := rootfs.Remount(file, unix.MS_RDONLY); err != nil {
 			return common.Failed("make read-only", file, err)
 		}
 		common.Childf(c, "made %s read-only", file)

@@ -109,20 +109,20 @@ func terminal() string {
 	return ""
 }
 
-// RemountReadOnly makes a mount read-only, and leaves its other options as they are: a
-// USER namespace may not take an option away that the host has set.
-func RemountReadOnly(target string) error {
+// Remount adds an option to a mount, such as MS_RDONLY, and leaves its other options as
+// they are: a USER namespace may not take an option away that the host has set.
+func Remount(target string, option uintptr) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(target, &fs); err != nil {
 		return err
 	}
-	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY)
-	for option, flag := range map[int64]uintptr{
-		unix.ST_NOSUID: unix.MS_NOSUID, unix.ST_NODEV: unix.MS_NODEV,
-		unix.ST_NOEXEC: unix.MS_NOEXEC, unix.ST_NOATIME: unix.MS_NOATIME,
+	flags := unix.MS_REMOUNT | unix.MS_BIND | option
+	for has, flag := range map[int64]uintptr{
+		unix.ST_RDONLY: unix.MS_RDONLY, unix.ST_NOSUID: unix.MS_NOSUID,
+		unix.ST_NODEV: unix.MS_NODEV, unix.ST_NOEXEC: unix.MS_NOEXEC, unix.ST_NOATIME: unix.MS_NOATIME,
 		unix.ST_NODIRATIME: unix.MS_NODIRATIME, unix.ST_RELATIME: unix.MS_RELATIME,
 	} {
-		if fs.Flags&option != 0 {
+		if fs.Flags&has != 0 {
 			flags |= flag
 		}
 	}
