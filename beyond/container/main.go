@@ -145,13 +145,14 @@ func child(c *cli.Context) error {
 		{Name: "pivot", Do: func(c *cli.Context) error {
 			return pivot(c, top) // the overlay is there now
 		}},
-		{Name: "proc", Do: proc},         // while the host's proc can be seen
-		{Name: "furnish", Do: furnish},   // while the host's devices can be seen
-		{Name: "leave", Do: leave},       // nothing of the host is needed any more
-		{Name: "hostname", Do: hostname}, // anywhere
-		{Name: "cgroup", Do: cgroupRoot}, // before the filter, which refuses unshare(2)
-		{Name: "limit", Do: limit},       // before the filter, which refuses mount(2)
-		{Name: "filter", Do: filter},     // last
+		{Name: "proc", Do: proc},            // while the host's proc can be seen
+		{Name: "furnish", Do: furnish},      // while the host's devices can be seen
+		{Name: "leave", Do: leave},          // nothing of the host is needed any more
+		{Name: "close", Do: closeInherited}, // after proc, which lists the descriptors
+		{Name: "hostname", Do: hostname},    // anywhere
+		{Name: "cgroup", Do: cgroupRoot},    // before the filter, which refuses unshare(2)
+		{Name: "limit", Do: limit},          // before the filter, which refuses mount(2)
+		{Name: "filter", Do: filter},        // last
 	}
 	if err := order.Swap(c, entries); err != nil {
 		return err
