@@ -5,12 +5,15 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"nsteps/beyond/internal/privilege"
 	"nsteps/common"
 	"nsteps/internal/cmdline"
 )
@@ -18,6 +21,13 @@ import (
 // version is that of the specification. crun refuses a version that is newer than it is,
 // and that of 2020 knows this one. runc doesn't look at it.
 const version = "1.0.2"
+
+// masked are the files that runc spec lists to be hidden: they tell about the machine.
+var masked = []string{
+	"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+	"/sys/firmware",
+}
 
 // configOf returns the options in the words of the runtime specification (runtime-spec,
 // config.md and config-linux.md).
@@ -30,20 +40,30 @@ func configOf(c *cli.Context) (*specs.Spec, error) {
 	if len(command) == 0 {
 		command = []string{"sh"}
 	}
-	_, noTerminal := unix.IoctlGetTermios(0, unix.TCGETS)
+	words := slices.Concat(command, c.StringSlice("cgroup"), []string{root, c.String("uts")})
+	for _, word := range words {
+		if !utf8.ValidString(word) {
+			return nil, cmdline.Usagef("config.json is UTF-8, and can't hold the word %s", word)
+		}
+	}
+	env := []string{"PATH=" + cmdline.Path}
+	if term, ok := os.LookupEnv("TERM"); ok {
+		env = append(env, "TERM="+term)
+	}
+	_, err = unix.IoctlGetTermios(0, unix.TCGETS)
+	isTerminal := err == nil
 	spec := &specs.Spec{
 		Version: version,
 		Root:    &specs.Root{Path: root},
 		Process: &specs.Process{
-			Args: command, Cwd: "/", Terminal: noTerminal == nil,
-			Env: []string{
-				"PATH=" + cmdline.Path,
-				"TERM=" + os.Getenv("TERM"),
-			},
+			Args: command, Cwd: "/", Terminal: isTerminal, Env: env,
 		},
 		Hostname: c.String("uts"),
 		Mounts:   mounts(c),
-		Linux:    &specs.Linux{Namespaces: namespaces(c), Resources: resources(c)},
+		Linux: &specs.Linux{
+			Namespaces: namespaces(c), Resources: resources(c),
+			ReadonlyPaths: privilege.ReadOnly, MaskedPaths: masked,
+		},
 	}
 	if c.Bool("user") {
 		spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: uint32(os.Getuid()), Size: 1}}

@@ -20,7 +20,8 @@
 //
 // The directory is a bundle: a directory with the file config.json. The command
 // runc run --bundle DIRECTORY NAME makes the container, and so does crun. A runtime gives
-// the command no capability that config.json doesn't list, and this one lists none.
+// the command no capability that config.json doesn't list, and this one lists none. Parts
+// of /proc are read-only or hidden, as runc spec has them.
 package main
 
 import (

@@ -12,8 +12,7 @@
 //	-v, --verbose            print what parent and child do
 //	-r, --root dir           make an overlay of dir the top of all mounts
 //	-u, --uts hostname       hostname, if it isn't "container"
-//	-U, --user nobody|root|range
-//	                         new USER namespace with a map for: nobody|root|range
+//	-U, --user root|range    new USER namespace with a map for: root|range
 //	-e, --veth network       cable to the host, with addresses of the network
 //	-g, --cgroup file=value  new cgroup with the limit file=value; may be repeated
 //	    --swap a,b           swap entries a,b of the child's list, to see what breaks
@@ -68,9 +67,9 @@ func main() {
 				Value: "container", Usage: "`hostname`, if it isn't \"container\"",
 			},
 			&cli.StringFlag{
-				Name: "U", Aliases: []string{"user"}, Action: idmap.CheckUser,
+				Name: "U", Aliases: []string{"user"}, Action: idmap.CheckMapped,
 				Value: idmap.Default(),
-				Usage: "new USER namespace with a map for: `nobody|root|range`",
+				Usage: "new USER namespace with a map for: `root|range`",
 			},
 			&cli.StringFlag{
 				Name: "e", Aliases: []string{"veth"}, Action: network.Check,

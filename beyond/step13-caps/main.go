@@ -106,7 +106,11 @@ func limit(c *cli.Context) error {
 		}
 	}
 	runtime.LockOSThread() // privileges belong to a thread, and this one calls execve(2)
-	for _, n := range privilege.Capabilities() {
+	all, err := privilege.Capabilities()
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
 		if slices.Contains(kept, n) {
 			continue
 		}
@@ -122,6 +126,6 @@ func limit(c *cli.Context) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return common.Failed("prctl", "PR_SET_NO_NEW_PRIVS", err)
 	}
-	common.Childf(c, "left root %d capabilities", len(kept))
+	common.Childf(c, "left root no other capabilities than Docker's %d", len(kept))
 	return nil
 }

@@ -33,6 +33,14 @@ func CheckUser(_ *cli.Context, value string) error {
 	return nil
 }
 
+// CheckMapped is CheckUser for a container: its user owns the files of the overlay.
+func CheckMapped(_ *cli.Context, value string) error {
+	if value != "root" && value != "range" {
+		return cmdline.Usagef("--user takes root or range, not %q", value)
+	}
+	return nil
+}
+
 // Default returns the word that a container needs, which has a USER namespace if its user
 // isn't root.
 func Default() string {
@@ -50,7 +58,8 @@ func KeepCapabilities(sys *syscall.SysProcAttr) {
 	if sys.Cloneflags&unix.CLONE_NEWUSER == 0 {
 		return
 	}
-	sys.AmbientCaps = append(sys.AmbientCaps, privilege.Capabilities()...)
+	all, _ := privilege.Capabilities() // without any, the child's first mount(2) fails
+	sys.AmbientCaps = append(sys.AmbientCaps, all...)
 }
 
 // DropCapabilities takes back the ambient capabilities before the command is executed.

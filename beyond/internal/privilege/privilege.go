@@ -17,10 +17,14 @@ import (
 )
 
 // Capabilities returns the numbers of all capabilities that this kernel has.
-func Capabilities() (all []uintptr) {
+func Capabilities() (all []uintptr, err error) {
 	for n := uintptr(0); ; n++ {
-		if err := unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0); err != nil {
-			return all // EINVAL: there is no such capability
+		err := unix.Prctl(unix.PR_CAPBSET_READ, n, 0, 0, 0)
+		if n > 0 && errors.Is(err, unix.EINVAL) { // there is no such capability
+			return all, nil
+		}
+		if err != nil {
+			return nil, common.Failed("prctl", "PR_CAPBSET_READ", err)
 		}
 		all = append(all, n)
 	}
@@ -42,14 +46,16 @@ func ClearInheritable() error {
 	return nil
 }
 
-// ProtectProc makes those parts of /proc read-only that runc does too. They change the
-// whole machine, and most of them ask for user 0, not for a capability. A working
-// directory in one of them is looked up again: it stays below the new mount otherwise,
-// where it is writable.
+// ReadOnly are those parts of /proc that runc too makes read-only. They change the whole
+// machine, and most of them ask for user 0, not for a capability.
+var ReadOnly = []string{
+	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+}
+
+// ProtectProc makes these parts of /proc read-only. A working directory in one of them is
+// looked up again: it stays below the new mount otherwise, where it is writable.
 func ProtectProc(c *cli.Context) error {
-	for _, file := range []string{
-		"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
-	} {
+	for _, file := range ReadOnly {
 		err := unix.Mount(file, file, "", unix.MS_BIND|unix.MS_REC, "")
 		if errors.Is(err, unix.ENOENT) { // not every kernel has all of them
 			continue
@@ -66,5 +72,8 @@ func ProtectProc(c *cli.Context) error {
 	if err != nil || !strings.HasPrefix(directory, "/proc/") {
 		return nil
 	}
-	return os.Chdir(directory)
+	if unix.Chdir(directory) == nil {
+		return nil
+	}
+	return os.Chdir("/proc") // the directory of a process that a new /proc doesn't show
 }

@@ -5,6 +5,7 @@
 //
 //	filter namespaces 1 cmd       clone(2) and unshare(2) make no namespaces
 //	filter mount_setattr 38 cmd   mount_setattr(2) isn't there
+//	filter capabilities 1 cmd     prctl(2) doesn't tell which capabilities there are
 package main
 
 import (
@@ -31,6 +32,11 @@ var refused = map[string][]unix.SockFilter{
 		{Code: load, K: 16}, // its first argument
 		// All CLONE_NEW* of clone(2).
 		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x7e020000, Jf: 1},
+	},
+	"capabilities": { // prctl(2) with PR_CAPBSET_READ
+		{Code: equal, K: unix.SYS_PRCTL, Jf: 3},
+		{Code: load, K: 16},
+		{Code: equal, K: unix.PR_CAPBSET_READ, Jf: 1},
 	},
 	"mount_setattr": {{Code: equal, K: unix.SYS_MOUNT_SETATTR, Jf: 1}},
 }
