@@ -43,7 +43,7 @@ func configOf(c *cli.Context) (*specs.Spec, error) {
 	words := slices.Concat(command, c.StringSlice("cgroup"), []string{root, c.String("uts")})
 	for _, word := range words {
 		if !utf8.ValidString(word) {
-			return nil, cmdline.Usagef("config.json is UTF-8, and can't hold the word %s", word)
+			return nil, cmdline.Usagef("config.json is UTF-8, and can't hold %s", word)
 		}
 	}
 	env := []string{"PATH=" + cmdline.Path}

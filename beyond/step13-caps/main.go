@@ -12,11 +12,12 @@
 //	-v, --verbose            print what parent and child do
 //	-p, --pid                new PID namespace
 //	-m, --mnt                new MNT namespace
-//	-l, --limit              leave root only Docker's 14 capabilities, for good
+//	-l, --limit              leave root only Docker's 14 capabilities
 //
-// New in this step: the capability bounding set, which limits what execve(2) gives root
-// (capabilities(7)), and no_new_privs, with which no program gives more than the caller
-// has. Settings of the kernel in a new /proc become read-only.
+// New in this step: root with fewer privileges. Three things are needed, because each
+// one alone leaves a way. The capability bounding set limits what execve(2) gives root
+// (capabilities(7)). With no_new_privs no program gives more than the caller has. And
+// settings of the kernel in a new /proc, which ask for user 0 only, become read-only.
 package main
 
 import (
@@ -38,7 +39,7 @@ func main() {
 			&cli.BoolFlag{Name: "p", Aliases: []string{"pid"}, Usage: "new PID namespace"},
 			&cli.BoolFlag{Name: "m", Aliases: []string{"mnt"}, Usage: "new MNT namespace"},
 			&cli.BoolFlag{Name: "l", Aliases: []string{"limit"},
-				Usage: "leave root only Docker's 14 capabilities, for good"},
+				Usage: "leave root only Docker's 14 capabilities"},
 		},
 	}, parent, child, privilege.Hints...)
 }

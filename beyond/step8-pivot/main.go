@@ -15,7 +15,8 @@
 //	-r, --root dir           make dir the top of all mounts
 //
 // New in this step: pivot_root(2). The child's list of mounts begins at dir, and no mount
-// of the host is left in it. Nothing lies above dir, so even root finds no way out.
+// of the host is left in it. Nothing lies above dir, so neither .. nor chroot(2) leads
+// out.
 package main
 
 import (

@@ -90,7 +90,7 @@ func retry(call func() (int, error)) (n int, err error) {
 	}
 }
 
-// maxEnter is how many namespaces there are of one process.
+// maxEnter is the number of kinds of namespaces.
 const maxEnter = 8
 
 // A fork is what the copy of this process needs, prepared before there is one.

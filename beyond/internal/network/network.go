@@ -26,6 +26,9 @@ func Check(c *cli.Context, value string) error {
 	case err != nil || !network.Addr().Is4() || network.Bits() > 30 || network.Bits() < 8:
 		return cmdline.Usagef("--veth needs an IPv4 network of length /8 to /30, for "+
 			"example 10.9.8.0/30, not %q", value)
+	case reserved(network.Addr()):
+		return cmdline.Usagef("--veth needs a network for machines, for example "+
+			"10.9.8.0/30: %s is reserved", value)
 	case network != network.Masked():
 		return cmdline.Usagef("%s is an address; its network is %v", value,
 			network.Masked())
@@ -33,6 +36,13 @@ func Check(c *cli.Context, value string) error {
 		return cmdline.Usagef("--veth needs --net: without it the cable has both ends here")
 	}
 	return nil
+}
+
+// reserved reports whether an IPv4 address is none of a machine: multicast, loopback,
+// link-local, "this network" or class E (RFC 6890).
+func reserved(address netip.Addr) bool {
+	first := address.As4()[0]
+	return !address.IsGlobalUnicast() || first == 0 || first >= 240
 }
 
 // Addresses returns the first two addresses of a network, with its length, for example

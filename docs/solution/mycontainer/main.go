@@ -52,7 +52,7 @@ func child(image string, command []string) {
 	for _, dir := range []string{"/tmp/upper", "/tmp/work", "/tmp/root"} {
 		must("mkdir "+dir, os.Mkdir(dir, 0o755))
 	}
-	mount("overlay", "/tmp/root", "overlay", 0,
+	mount("overlay", "/tmp/root", "overlay", unix.MS_NODEV,
 		"lowerdir=.,upperdir=/tmp/upper,workdir=/tmp/work,userxattr")
 	old, err := os.OpenFile("/", unix.O_PATH, 0)
 	must("open /", err)
@@ -67,15 +67,18 @@ func child(image string, command []string) {
 	mount("tmpfs", "/dev", "tmpfs", unix.MS_NOSUID, "mode=755")
 	for _, device := range []string{"dev/null", "dev/zero", "dev/urandom", "dev/tty"} {
 		must("create /"+device, os.WriteFile("/"+device, nil, 0o666))
-		mount(device, "/"+device, "", unix.MS_BIND, "")
+		readOnly(device, "/"+device) // for chmod(2), which would reach the host's device
 	}
 	must("unmount the old root", unix.Unmount(".", unix.MNT_DETACH))
 	must("chdir /", os.Chdir("/"))
 	must("sethostname", unix.Sethostname([]byte("mycontainer")))
 	must("unshare", unix.Unshare(unix.CLONE_NEWCGROUP))
-	mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, "")
-	mount("", "/proc/sys", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|
-		unix.MS_NODEV|unix.MS_NOEXEC, "")
+	for _, dir := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger"} {
+		if _, err := os.Stat("/proc/" + dir); err == nil { // not every kernel has all
+			readOnly("/proc/"+dir, "/proc/"+dir)
+		}
+	}
+	must("close_range", unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC))
 	limit()
 	program, err := exec.LookPath(command[0])
 	must("find the command", err)
@@ -96,15 +99,17 @@ func limit() {
 	must("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 	const load, equal, answer = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS,
 		unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
-	filter := []unix.SockFilter{{Code: load}} // of struct seccomp_data: the number
+	// Of struct seccomp_data, the number. Chapter 14 asks for the architecture, too, and
+	// for the flags of clone(2).
+	filter := []unix.SockFilter{{Code: load}}
 	for _, call := range []uint32{
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT,
 		unix.SYS_UNSHARE, unix.SYS_SETNS, unix.SYS_BPF, unix.SYS_OPEN_BY_HANDLE_AT,
 	} {
 		filter = append(filter, unix.SockFilter{Code: equal, K: call, Jf: 1},
-			unix.SockFilter{Code: answer, K: 0x00050000 | uint32(unix.EPERM)}) // ERRNO
+			unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)})
 	}
-	filter = append(filter, unix.SockFilter{Code: answer, K: 0x7fff0000}) // ALLOW
+	filter = append(filter, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW})
 	code := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	must("seccomp", unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER,
 		uintptr(unsafe.Pointer(&code)), 0, 0))
@@ -112,6 +117,13 @@ func limit() {
 
 func mount(source, target, kind string, flags uintptr, data string) {
 	must("mount on "+target, unix.Mount(source, target, kind, flags, data))
+}
+
+// readOnly binds a file or a directory on a name, so that it can only be read there.
+func readOnly(source, target string) {
+	mount(source, target, "", unix.MS_BIND, "")
+	must("make "+target+" read-only", unix.MountSetattr(unix.AT_FDCWD, target, 0,
+		&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}))
 }
 
 func must(what string, err error) {
