@@ -415,7 +415,9 @@ func complete(t *testing.T, dir string) {
 // call completes it.
 func TestInterrupted(t *testing.T) {
 	steptest.NeedsHost(t)
-	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+	for _, signal := range []unix.Signal{
+		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT,
+	} {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
 			dir := large(t)
 			cmd, stderr := during(t, dir)
@@ -438,7 +440,7 @@ func TestInterrupted(t *testing.T) {
 func TestImageInterrupted(t *testing.T) {
 	steptest.NeedsHost(t)
 	for _, signal := range []unix.Signal{
-		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGKILL,
+		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGKILL,
 	} {
 		t.Run(unix.SignalName(signal), func(t *testing.T) {
 			dir, stderr := t.TempDir(), new(bytes.Buffer)
@@ -467,6 +469,43 @@ func TestImageInterrupted(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, names, 1)
 			assert.Equal(t, "jail", names[0].Name())
+		})
+	}
+}
+
+// Ctrl-\ ends a call that only lists, too, without a core file and without the stacks of
+// goroutines. PID 1 of a PID namespace can't die of its own signal.
+func TestQuit(t *testing.T) {
+	steptest.NeedsHost(t)
+	for name, flags := range map[string]uintptr{"": 0, "PID 1": unix.CLONE_NEWPID} {
+		t.Run(name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			defer r.Close()
+			_, err = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 4096)
+			require.NoError(t, err)
+			cmd, stderr := exec.Command("sh", "-c", `ulimit -c $(ulimit -Hc); exec "$@"`,
+				"sh", steptest.Bin("binlibdepcp"), "--json", "-l", "sh", "ls", "cat", "cp", "mv",
+				"rm"), new(bytes.Buffer)
+			cmd.Dir, cmd.Stdout, cmd.Stderr = t.TempDir(), w, stderr
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
+			require.NoError(t, cmd.Start())
+			w.Close()
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			require.Eventually(t, func() bool { // nobody reads the rest
+				n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+				return err == nil && n >= 4096
+			}, soon, time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(unix.SIGQUIT))
+			_ = cmd.Wait()
+			ws := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if flags == 0 {
+				assert.Equal(t, unix.SIGQUIT, ws.Signal(), "%v", cmd.ProcessState)
+			} else {
+				assert.Equal(t, 131, ws.ExitStatus(), "%v", cmd.ProcessState)
+			}
+			assert.False(t, ws.CoreDump())
+			assert.Empty(t, stderr.String())
 		})
 	}
 }

@@ -107,6 +107,7 @@ var flags = []cli.Flag{
 }
 
 func main() {
+	handleSignals()
 	app := &cli.App{
 		Name:  "binlibdepcp",
 		Usage: "copy programs, and all that they load, into a directory",

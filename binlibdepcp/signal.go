@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/signal"
+	"slices"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"nsteps/binlibdepcp/jail"
+	"nsteps/internal/job"
 )
 
 // A stoppedError is the error of work that a signal has stopped.
@@ -22,30 +24,57 @@ type stoppedError struct {
 
 func (e *stoppedError) Unwrap() error { return e.error }
 
+// A task is work on a file or directory, which has to be tidied up before the program
+// may end.
+type task struct {
+	name   string
+	cancel context.CancelCauseFunc
+}
+
+var (
+	signals = make(chan os.Signal, 1)
+	mu      sync.Mutex
+	tasks   []*task // those under way
+)
+
+// handleSignals has a signal stop the tasks. Without a task, the signal ends this program.
+// Of the four signals only SIGQUIT is caught from the beginning: the Go runtime would
+// print the stacks of all goroutines.
+func handleSignals() {
+	job.Notify(signals, unix.SIGQUIT)
+	go func() {
+		for s := range signals {
+			handle(s.(unix.Signal))
+		}
+	}()
+}
+
+func handle(s unix.Signal) {
+	mu.Lock() // no task may begin now
+	defer mu.Unlock()
+	if len(tasks) == 0 {
+		job.Die(s)
+	}
+	for _, t := range tasks {
+		t.cancel(&stoppedError{
+			&fs.PathError{Op: "write", Path: t.name, Err: jail.ErrStopped}, s,
+		})
+	}
+}
+
 // untilSignal returns a context that a signal cancels. The context's cause is then the
 // error of the work on a file or directory. A signal that the caller ignores is ignored.
 func untilSignal(name string) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if s, ok := <-signals; ok {
-			cancel(&stoppedError{
-				&fs.PathError{Op: "write", Path: name, Err: jail.ErrStopped},
-				s.(unix.Signal),
-			})
-		}
-	}()
+	t := &task{name, cancel}
+	mu.Lock()
+	defer mu.Unlock()
+	tasks = append(tasks, t)
+	job.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	return ctx, func() {
-		signal.Stop(signals)
-		close(signals)
-		<-done // a signal that has come is not lost
+		mu.Lock()
+		defer mu.Unlock()
+		tasks = slices.DeleteFunc(tasks, func(other *task) bool { return other == t })
 	}
 }
 
@@ -59,8 +88,6 @@ func stopped(err error) *stoppedError {
 // dieOf ends this program as a signal would have, if a signal has stopped the work.
 func dieOf(err error) {
 	if stop := stopped(err); stop != nil {
-		signal.Reset(stop.signal)
-		_ = unix.Kill(os.Getpid(), stop.signal)
-		select {} // until it is delivered
+		job.Die(stop.signal)
 	}
 }
