@@ -55,8 +55,8 @@ func (d descriptor) name() string {
 }
 
 // Write writes the image of the directory root to a file, in which nothing may be yet. It
-// stops when ctx is done. The sockets in root aren't in the image, and neither is what is
-// mounted below root: sockets are their names.
+// stops when ctx is done. Write returns the names of the sockets, which the image leaves
+// out. It leaves out what is mounted below root too.
 func Write(ctx context.Context, file *os.File, root *os.Root, c Config,
 ) (sockets []string, err error) {
 	packed, err := writeLayer(ctx, file, root)
