@@ -15,6 +15,12 @@
 //   - manifest.json, for readers of the format of docker save, such as docker load and
 //     podman load
 //
+// A layer holds the content, the owner and the mode of each file, its links, and its file
+// capabilities (the attribute security.capability). It holds no other extended attribute,
+// user.* and ACLs included: Docker and containerd write no other into their layers. The
+// directory itself, the root directory of a container, isn't in the layer: the runtime
+// makes it, with its own owner and mode.
+//
 // The same files make the same image, byte for byte: their order is that of their names,
 // and all times are 0.
 package image

@@ -179,8 +179,8 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// File capabilities are kept. Only root can set them.
-func TestCapabilities(t *testing.T) {
+// File capabilities are kept, as the only extended attribute. Only root can set them.
+func TestAttributes(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/ping", nil, 0o755))
 	// cap_net_raw, effective and permitted, version 2: capabilities(7)
@@ -188,10 +188,14 @@ func TestCapabilities(t *testing.T) {
 	if err := unix.Setxattr(dir+"/ping", "security.capability", value, 0); err != nil {
 		t.Skip("SKIPPED: a file can't get capabilities here:", err)
 	}
+	// tmpfs has had these since Linux 6.6.
+	_ = unix.Setxattr(dir+"/ping", "user.comment", []byte("text"), 0)
 	_, files := pack(t, dir)
 	layer, _ := layerOf(t, files)
 	for header := range entries(t, layer) {
-		assert.Equal(t, string(value), header.PAXRecords["SCHILY.xattr.security.capability"])
+		assert.Equal(t, map[string]string{
+			"SCHILY.xattr.security.capability": string(value),
+		}, header.PAXRecords)
 	}
 }
 
