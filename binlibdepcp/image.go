@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -70,10 +71,14 @@ func isDirectory(args []string) bool {
 
 // runImage makes an image of the binaries, or of a jail.
 func runImage(c *cli.Context, args []string) (err error) {
+	command, err := imageCommand(c, args)
+	if err != nil {
+		return err
+	}
 	ctx, stop := untilSignal(c.String("image"))
 	defer stop()
 	if isDirectory(args) {
-		return makeImage(ctx, c, args[0], nil)
+		return makeImage(ctx, c, args[0], command)
 	}
 	jail, err := os.MkdirTemp("", "binlibdepcp-")
 	if err != nil {
@@ -83,17 +88,28 @@ func runImage(c *cli.Context, args []string) (err error) {
 	if err := copyOrList(c, args, jail, false); err != nil {
 		return err
 	}
-	var program []string
-	if len(args) > 0 {
+	return makeImage(ctx, c, jail, command)
+}
+
+// imageCommand returns the command of the image: the words of --cmd, or the first
+// program. The configuration is JSON, which has no place for bytes that aren't UTF-8.
+func imageCommand(c *cli.Context, args []string) (words []string, err error) {
+	words = c.StringSlice("cmd")
+	if words == nil && len(args) > 0 && !isDirectory(args) {
 		path := args[0]
 		if strings.Contains(path, "/") {
 			if path, err = absolute(path, c.IsSet("root")); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		program = []string{path}
+		words = []string{path}
 	}
-	return makeImage(ctx, c, jail, program)
+	for _, word := range words {
+		if !utf8.ValidString(word) {
+			return nil, cmdline.Usagef("a word of the image's command isn't UTF-8: %s", word)
+		}
+	}
+	return words, nil
 }
 
 // absolute returns the path that a program has in the image. A relative one begins in the
@@ -105,18 +121,15 @@ func absolute(path string, inTree bool) (string, error) {
 	return filepath.Abs(path)
 }
 
-// makeImage writes an image of a jail that runs a program, if --cmd names no other.
-func makeImage(ctx context.Context, c *cli.Context, jail string, program []string,
+// makeImage writes an image of a jail that runs a command.
+func makeImage(ctx context.Context, c *cli.Context, jail string, command []string,
 ) error {
 	root, err := os.OpenRoot(jail)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	config := image.Config{Cmd: program}
-	if words := c.StringSlice("cmd"); words != nil {
-		config.Cmd = words
-	}
+	config := image.Config{Cmd: command}
 	config.Repository, config.Tag, _ = strings.Cut(c.String("tag"), ":")
 	var sockets []string
 	err = image.Create(c.String("image"), func(file *os.File) (err error) {
