@@ -130,6 +130,9 @@ func makeImage(ctx context.Context, c *cli.Context, jail string, command []strin
 	}
 	defer root.Close()
 	config := image.Config{Cmd: command}
+	if earlier, err := os.Lstat(c.String("image")); err == nil {
+		config.Without = earlier
+	}
 	config.Repository, config.Tag, _ = strings.Cut(c.String("tag"), ":")
 	var sockets []string
 	err = image.Create(c.String("image"), func(file *os.File) (err error) {

@@ -31,6 +31,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -42,6 +43,10 @@ type Config struct {
 	Repository string   // for example "jail"
 	Tag        string   // for example "latest"
 	Cmd        []string // the command that a container of the image runs
+
+	// Without is a file to leave out, under all its names, such as an earlier image. It may
+	// be nil.
+	Without fs.FileInfo
 }
 
 // searchPath is the command's PATH, with the directories that Docker's default has.
@@ -62,10 +67,10 @@ func (d descriptor) name() string {
 
 // Write writes the image of the directory root to a file, in which nothing may be yet. It
 // stops when ctx is done. Write returns the names of the sockets, which the image leaves
-// out. It leaves out what is mounted below root too.
+// out. It leaves out what is mounted below root too, and the file itself.
 func Write(ctx context.Context, file *os.File, root *os.Root, c Config,
 ) (sockets []string, err error) {
-	packed, err := writeLayer(ctx, file, root)
+	packed, err := writeLayer(ctx, file, root, c.Without)
 	if err != nil {
 		return nil, err
 	}

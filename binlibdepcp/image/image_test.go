@@ -34,13 +34,19 @@ func pack(t *testing.T, dir string) (sockets []string, files map[string][]byte) 
 			Config{Repository: "jail", Tag: "latest", Cmd: []string{"sh"}})
 		return err
 	}))
+	return sockets, unpack(t, name)
+}
+
+// unpack returns the files in an image.
+func unpack(t *testing.T, name string) map[string][]byte {
+	t.Helper()
 	content, err := os.ReadFile(name)
 	require.NoError(t, err)
-	files = map[string][]byte{}
+	files := map[string][]byte{}
 	for header, text := range entries(t, content) {
 		files[header.Name] = text
 	}
-	return sockets, files
+	return files
 }
 
 // entries goes through the entries of a tar file.
@@ -250,6 +256,22 @@ func TestExchanged(t *testing.T) {
 	require.NoError(t, err)
 	assert.ErrorIs(t, p.directory("directory", info), ErrChanged)
 	assert.ErrorIs(t, p.file(&tar.Header{Name: "file"}, info), ErrChanged)
+}
+
+// A file under a temporary name isn't in its own image.
+func TestOwnDirectory(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	require.NoError(t, createNamed(dir+"/x", func(file *os.File) error {
+		_, err := Write(context.Background(), file, root, Config{})
+		return err
+	}))
+	layer, _ := layerOf(t, unpack(t, dir+"/x"))
+	for header := range entries(t, layer) {
+		t.Error(header.Name)
+	}
 }
 
 // A file system may have no files without names.

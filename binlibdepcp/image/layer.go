@@ -43,7 +43,12 @@ type layer struct {
 
 // writeLayer writes the layer, as the first entry of the image. The name of the entry is
 // a digest, which comes last, so the header is written after the content.
-func writeLayer(ctx context.Context, file *os.File, root *os.Root) (*layer, error) {
+func writeLayer(ctx context.Context, file *os.File, root *os.Root, without fs.FileInfo,
+) (*layer, error) {
+	own, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
 	if _, err := file.Seek(headerSize, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -51,6 +56,7 @@ func writeLayer(ctx context.Context, file *os.File, root *os.Root) (*layer, erro
 	p := &packer{
 		root: root, w: tar.NewWriter(out), names: map[inode]string{},
 		buffer: make([]byte, chunkSize), layer: layer{machines: map[machine]int{}},
+		without: []fs.FileInfo{own, without},
 	}
 	info, err := root.Stat(".")
 	if err == nil {
@@ -86,10 +92,11 @@ type inode struct{ dev, ino uint64 }
 // A packer packs a directory.
 type packer struct {
 	layer
-	root   *os.Root
-	w      *tar.Writer
-	names  map[inode]string // of files with several names
-	buffer []byte
+	root    *os.Root
+	w       *tar.Writer
+	names   map[inode]string // of files with several names
+	without []fs.FileInfo    // not to be packed
+	buffer  []byte
 }
 
 // directory packs all that is in a directory, in the order of the names. (fs.WalkDir
@@ -128,6 +135,11 @@ func (p *packer) entry(name string, mounted bool) error {
 	info, err := p.root.Lstat(name)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(p.without, func(other fs.FileInfo) bool {
+		return other != nil && os.SameFile(info, other)
+	}) {
+		return nil
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	if err := whiteout(name, st); err != nil {
