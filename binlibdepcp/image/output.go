@@ -36,15 +36,20 @@ func Create(name string, write func(*os.File) error) (err error) {
 	}
 	file := os.NewFile(uintptr(fd), name)
 	defer file.Close()
+	// The file gets its name through this link. Without the link, that needs a capability
+	// (see AT_EMPTY_PATH in link(2)).
+	link := fmt.Sprintf("/proc/self/fd/%d", fd)
+	if _, err := os.Lstat(link); err != nil { // no proc is mounted
+		return createNamed(name, write)
+	}
 	if err := write(file); err != nil {
 		return err
 	}
 	// link(2) doesn't replace, rename(2) does.
 	temporary := temporaryName(name)
-	err = unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd),
-		unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
+	err = unix.Linkat(unix.AT_FDCWD, link, unix.AT_FDCWD, temporary, unix.AT_SYMLINK_FOLLOW)
 	if err != nil {
-		return &fs.PathError{Op: "link", Path: temporary, Err: err}
+		return &fs.PathError{Op: "link", Path: name, Err: err}
 	}
 	return rename(temporary, name)
 }
