@@ -473,6 +473,47 @@ func TestImageInterrupted(t *testing.T) {
 	}
 }
 
+// A call that is killed while it copies the files of an image leaves them. The next call
+// removes them, but not those of a call that is under way.
+func TestImageKilled(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := large(t)
+	start := func(program string) *exec.Cmd {
+		cmd := exec.Command(steptest.Bin("binlibdepcp"), "-q", "--image", "x.tar", program)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir)
+		return cmd
+	}
+	left := func() []string {
+		names, err := filepath.Glob(dir + "/binlibdepcp-image-*")
+		require.NoError(t, err)
+		return names
+	}
+	stopped := start("large")
+	require.NoError(t, stopped.Start())
+	t.Cleanup(func() { _ = stopped.Process.Kill() })
+	copies := func() bool {
+		names, _ := filepath.Glob(dir + "/binlibdepcp-image-*/jail" + dir + "/.bin*")
+		return names != nil
+	}
+	for end := time.Now().Add(soon); !copies() && time.Now().Before(end); {
+		time.Sleep(100 * time.Microsecond)
+	}
+	require.NoError(t, stopped.Process.Signal(unix.SIGSTOP))
+	used := left()
+	require.Len(t, used, 1)
+	require.NoError(t, os.MkdirAll(dir+"/binlibdepcp-image-1/jail", 0o700))
+	out, err := start("/bin/sh").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, used, left())
+
+	require.NoError(t, stopped.Process.Kill())
+	_ = stopped.Wait()
+	assert.Equal(t, used, left())
+	out, err = start("/bin/sh").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Empty(t, left())
+}
+
 // Ctrl-\ ends a call that only lists, too, without a core file and without the stacks of
 // goroutines. PID 1 of a PID namespace can't die of its own signal.
 func TestQuit(t *testing.T) {

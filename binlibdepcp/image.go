@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +16,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"nsteps/binlibdepcp/image"
+	"nsteps/binlibdepcp/jail"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 // reference is the form of an image's name: the form that docker(1) takes, without the
@@ -77,18 +80,33 @@ func runImage(c *cli.Context, args []string) (err error) {
 	}
 	ctx, stop := untilSignal(c.String("image"))
 	defer stop()
+	removeLeftovers()
 	if isDirectory(args) {
 		return makeImage(ctx, c, args[0], command)
 	}
-	jail, err := os.MkdirTemp("", "binlibdepcp-")
+	temporary, lock, err := linux.MakeTempDir(os.TempDir(), jail.ImagePattern)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(jail)) }()
-	if err := copyOrList(c, args, jail, false); err != nil {
+	defer func() {
+		err = errors.Join(err, linux.RemoveTree(temporary), lock.Close())
+	}()
+	target := filepath.Join(temporary, "jail") // the jail has a lock of its own
+	if err := copyOrList(c, args, target, false); err != nil {
 		return err
 	}
-	return makeImage(ctx, c, jail, command)
+	return makeImage(ctx, c, target, command)
+}
+
+// removeLeftovers removes the directories that killed runs have left. What can't be
+// removed stays.
+func removeLeftovers() {
+	for _, dir := range linux.OwnFiles(os.TempDir(), jail.ImagePattern, fs.ModeDir) {
+		if lock, err := linux.LockDir(dir); err == nil {
+			_ = linux.RemoveTree(dir)
+			lock.Close()
+		}
+	}
 }
 
 // imageCommand returns the command of the image: the words of --cmd, or the first
@@ -121,10 +139,10 @@ func absolute(path string, inTree bool) (string, error) {
 	return filepath.Abs(path)
 }
 
-// makeImage writes an image of a jail that runs a command.
-func makeImage(ctx context.Context, c *cli.Context, jail string, command []string,
+// makeImage writes an image of a directory that runs a command.
+func makeImage(ctx context.Context, c *cli.Context, directory string, command []string,
 ) error {
-	root, err := os.OpenRoot(jail)
+	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return err
 	}

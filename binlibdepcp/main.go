@@ -272,9 +272,12 @@ func copyOrList(c *cli.Context, binaries []string, directory string, listing boo
 	if err != nil {
 		return err
 	}
+	own := directory
+	if c.IsSet("image") {
+		own = filepath.Dir(directory) // the temporary directory with the jail
+	}
 	e := &extras{
-		linker: linker, root: c.String("root"),
-		jail: inside(directory, c.String("root")),
+		linker: linker, root: c.String("root"), jail: inside(own, c.String("root")),
 	}
 	for _, name := range data {
 		e.notes = append(e.notes,

@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ImagePattern is the name of the directories, in os.TempDir, in which binlibdepcp makes
+// the jail of an image.
+const ImagePattern = "binlibdepcp-image-*"
+
 // maxEntries is how many files and directories a look for leftovers may come to.
 const maxEntries = 1_000_000
 

@@ -83,16 +83,16 @@ func TestIsCgroupOfRun(t *testing.T) {
 }
 
 // A leftover can be locked once, and something that isn't there not at all.
-func TestLockCgroup(t *testing.T) {
+func TestLockDir(t *testing.T) {
 	dir := t.TempDir()
-	lock, err := LockCgroup(dir)
+	lock, err := LockDir(dir)
 	require.NoError(t, err)
-	_, err = LockCgroup(dir)
+	_, err = LockDir(dir)
 	assert.ErrorIs(t, err, unix.EWOULDBLOCK)
 	lock.Close()
-	lock, err = LockCgroup(dir)
+	lock, err = LockDir(dir)
 	require.NoError(t, err)
 	lock.Close()
-	_, err = LockCgroup(dir + "/none")
+	_, err = LockDir(dir + "/none")
 	assert.ErrorIs(t, err, unix.ENOENT)
 }

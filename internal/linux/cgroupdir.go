@@ -41,30 +41,6 @@ func IsCgroupOfRun(name string) bool {
 	return ok && len(digits) == 8 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// LockCgroup locks a cgroup for as long as the file is open. A cgroup that isn't locked
-// is left by a killed run. The error is ENOENT if the cgroup is gone, and EWOULDBLOCK if
-// another process has the lock.
-func LockCgroup(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	file := os.NewFile(uintptr(fd), dir)
-	if err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		// Another run may have removed it between open(2) and flock(2).
-		mine, err1 := file.Stat()
-		now, err2 := os.Stat(dir)
-		if err = errors.Join(err1, err2); err == nil && !os.SameFile(mine, now) {
-			err = unix.ENOENT
-		}
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
-}
-
 // LeftCgroups returns all cgroups on this machine that have a name of this suite.
 func LeftCgroups() (dirs []string) {
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")

@@ -18,11 +18,12 @@ import (
 )
 
 const description = `A killed run can leave the message queue /ipc_namespace, the
-directory in which a chapter was played with its files in /dev/shm, and in a jail
-temporary files of binlibdepcp and an empty directory proc. It can leave the cgroup of
-step12-cgroup: cleanup ends the processes in it. It can also leave other processes that
-the command started: cleanup names these, and doesn't kill them. It leaves no mounts,
-because they end with the step's MNT namespace.
+directory in which a chapter was played with its files in /dev/shm, the directory from
+which binlibdepcp makes an image, and in a jail temporary files of binlibdepcp and an
+empty directory proc. It can leave the cgroup of step12-cgroup: cleanup ends the
+processes in it. It can also leave other processes that the command started: cleanup
+names these, and doesn't kill them. It leaves no mounts, because they end with the
+step's MNT namespace.
 Files stay if they are in use, belong to another user, or were made by other programs.
 
 Exit status 1: something could not be removed or checked.`
@@ -57,6 +58,7 @@ func run(c *cli.Context) error {
 	t := &tidier{dry: c.Bool("dry-run")}
 	t.queue()
 	t.chapters("/dev/shm")
+	t.directories(os.TempDir(), jail.ImagePattern)
 	t.cgroups()
 	t.processes()
 	for _, dir := range c.Args().Slice() {

@@ -74,22 +74,8 @@ func (t *tidier) queue() {
 // chapters removes what sessions that were killed have left: their directories, and what
 // their commands have made in shm, the directory of POSIX shared memory, shm_overview(7).
 func (t *tidier) chapters(shm string) {
-	playing := false
-	for _, dir := range mine(session.TempDir(), fs.ModeDir) {
-		lock, err := session.Lock(dir)
-		switch {
-		case errors.Is(err, unix.EWOULDBLOCK):
-			playing = true
-			continue
-		case err == nil && t.dry:
-			err = errDry
-		case err == nil:
-			err = os.RemoveAll(dir)
-		}
-		lock.Close()
-		t.removed("directory "+dir, err)
-	}
-	for _, file := range mine(shm, 0) {
+	playing := t.directories(session.TempDir(), session.DirPattern)
+	for _, file := range linux.OwnFiles(shm, session.DirPattern, 0) {
 		switch { // a file has no lock: a command of the shell made it
 		case playing:
 			t.removed("file "+file, reason("a chapter is being played"))
@@ -101,6 +87,30 @@ func (t *tidier) chapters(shm string) {
 	}
 }
 
+// directories removes this user's temporary directories of a name that no run has locked.
+// It reports whether a run has locked any.
+func (t *tidier) directories(parent, pattern string) (inUse bool) {
+	for _, dir := range linux.OwnFiles(parent, pattern, fs.ModeDir) {
+		lock, err := linux.LockDir(dir)
+		switch {
+		case errors.Is(err, unix.EWOULDBLOCK):
+			inUse = true
+			continue
+		case errors.Is(err, unix.ENOENT):
+			continue
+		case err != nil:
+			err = linux.Failed("lock", dir, err)
+		case t.dry:
+			err = errDry
+		default:
+			err = linux.RemoveTree(dir)
+		}
+		lock.Close()
+		t.removed("directory "+dir, err)
+	}
+	return inUse
+}
+
 // cgroups removes those of this user's runs of step12-cgroup that were killed, with the
 // processes in them. A run keeps its cgroups locked.
 func (t *tidier) cgroups() {
@@ -109,7 +119,7 @@ func (t *tidier) cgroups() {
 		if err != nil || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
 			continue
 		}
-		lock, err := linux.LockCgroup(dir)
+		lock, err := linux.LockDir(dir)
 		if err != nil { // a run has it, or it is gone
 			continue
 		}
@@ -123,22 +133,6 @@ func (t *tidier) cgroups() {
 		}
 		t.removed("cgroup "+dir, err)
 	}
-}
-
-// mine returns this user's files of a type, in a directory that anybody may write to,
-// with the name of what a session makes.
-func mine(dir string, kind fs.FileMode) (files []string) {
-	names, _ := filepath.Glob(filepath.Join(dir, session.DirPattern))
-	for _, name := range names {
-		info, err := os.Lstat(name)
-		if err != nil || info.Mode().Type() != kind {
-			continue
-		}
-		if info.Sys().(*syscall.Stat_t).Uid == uint32(os.Geteuid()) {
-			files = append(files, name)
-		}
-	}
-	return files
 }
 
 // hasOpen reports whether a process has a message queue open.

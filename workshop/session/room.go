@@ -3,7 +3,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -36,13 +35,10 @@ func NewRoom() (*Room, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Dir, err = os.MkdirTemp(tmp, DirPattern); err != nil {
-		return nil, err
-	}
-	// Held until the end, by whatever signal, it tells workshop cleanup that the
+	// Held until the end, by whatever signal, the lock tells workshop cleanup that the
 	// directory is in use.
-	if r.lock, err = Lock(r.Dir); err != nil {
-		return nil, errors.Join(err, os.Remove(r.Dir))
+	if r.Dir, r.lock, err = linux.MakeTempDir(tmp, DirPattern); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -72,20 +68,6 @@ func (r *Room) Share(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{r.lock} }
 
 // DirPattern is what directories of rooms are called below TempDir.
 const DirPattern = "nsteps-chapter-*"
-
-// Lock locks the directory of a room: the error is EWOULDBLOCK if it is in use. Closing
-// the file ends it.
-func Lock(dir string) (*os.File, error) {
-	file, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return file, nil
-}
 
 // Close kills all that runs in the room, in whatever namespaces and sessions, and removes
 // the directory. It may be called again.

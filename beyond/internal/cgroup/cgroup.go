@@ -53,11 +53,11 @@ func (g *Group) Lock(l Limit) error {
 			return nil
 		}
 	}
-	lock, err := linux.LockCgroup(l.Dir)
+	lock, err := linux.LockDir(l.Dir)
 	end := time.Now().Add(lockLimit)
 	for errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(end) {
 		time.Sleep(time.Millisecond)
-		lock, err = linux.LockCgroup(l.Dir)
+		lock, err = linux.LockDir(l.Dir)
 	}
 	switch {
 	case err == nil:

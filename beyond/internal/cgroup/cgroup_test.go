@@ -21,7 +21,7 @@ func TestLock(t *testing.T) {
 	l := Limit{Dir: t.TempDir() + "/cgroup"}
 	assert.ErrorIs(t, g.Lock(l), unix.EAGAIN, "no directory")
 	require.NoError(t, os.Mkdir(l.Dir, 0o755))
-	other, err := linux.LockCgroup(l.Dir)
+	other, err := linux.LockDir(l.Dir)
 	require.NoError(t, err)
 	err = g.Lock(l)
 	assert.ErrorIs(t, err, unix.EBUSY)

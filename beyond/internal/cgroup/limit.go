@@ -72,7 +72,7 @@ func collect(parent string) {
 			continue
 		}
 		path := filepath.Join(parent, entry.Name())
-		if lock, err := linux.LockCgroup(path); err == nil {
+		if lock, err := linux.LockDir(path); err == nil {
 			_ = linux.RemoveCgroup(path)
 			lock.Close()
 		}
