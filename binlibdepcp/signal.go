@@ -37,9 +37,9 @@ var (
 	tasks   []*task // those under way
 )
 
-// handleSignals has a signal stop the tasks. Without a task, the signal ends this program.
-// Of the four signals only SIGQUIT is caught from the beginning: the Go runtime would
-// print the stacks of all goroutines.
+// handleSignals has a signal stop the tasks, or end this program if there is no task. Of
+// the four signals it catches only SIGQUIT from the beginning: the Go runtime would print
+// the stacks of all goroutines.
 func handleSignals() {
 	job.Notify(signals, unix.SIGQUIT)
 	go func() {
