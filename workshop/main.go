@@ -37,6 +37,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/cleanup"
 	"nsteps/workshop/diff"
@@ -51,6 +52,7 @@ import (
 func main() {
 	// A reader of the output that has gone away is an error of write(2), and said.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	job.EndByQuit()
 	app := &cli.App{
 		Name:      "workshop",
 		Usage:     "check the machine, play chapters, and look at namespaces",

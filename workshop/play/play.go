@@ -25,6 +25,7 @@ import (
 	"nsteps"
 	"nsteps/docs"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 	"nsteps/workshop/become"
 	"nsteps/workshop/output"
 	"nsteps/workshop/page"
@@ -126,6 +127,7 @@ func (p *player) run(ctx context.Context, keys bool,
 	defer cancel(nil)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	job.TakeQuit()
 	defer signal.Stop(signals)
 	go func() { cancel(stopped{(<-signals).(syscall.Signal)}) }()
 	var err error

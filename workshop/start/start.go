@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/become"
 	"nsteps/workshop/output"
@@ -175,6 +176,7 @@ func open(tmux, bin, greeting string, columns int) (err error) {
 	// kernel does too.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	job.TakeQuit()
 	if settings, err := unix.IoctlGetTermios(0, unix.TCGETS); err == nil {
 		defer play.SetTerminal(settings)
 	}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/doctor"
 )
@@ -184,6 +185,7 @@ func catch(began <-chan int, strace *exec.Cmd) (end func()) {
 			signal.Notify(signals, sig)
 		}
 	}
+	job.TakeQuit()
 	go func() {
 		command, known := -1, false
 		for sig := range signals {
