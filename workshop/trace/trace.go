@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -20,6 +21,7 @@ import (
 
 	"nsteps/internal/cmdline"
 	"nsteps/internal/job"
+	"nsteps/internal/linux"
 	"nsteps/workshop/advice"
 	"nsteps/workshop/doctor"
 )
@@ -32,7 +34,8 @@ its arguments. The lines of a child are indented. Threads count as their process
 that failed ends with its errno. All other calls are left out.
 
 A traced command is slower. Unless root traces it, a setuid program such as newuidmap or
-sudo has no privileges. trace ends when the command and all its children have ended.
+sudo has no privileges. trace ends when the command and all its children have ended. If
+SIGKILL ends trace, it ends the command too, but not the children of the command.
 
 Exit status: that of the command, 128+n if signal n killed it, 125 if strace can't trace
 it, 126 if the command can't be executed, 127 if it doesn't exist.`
@@ -49,6 +52,7 @@ func Command() *cli.Command {
 				Name: "o", Aliases: []string{"output"},
 				Usage: "write the lines to `file`, not to standard error",
 			},
+			&cli.BoolFlag{Name: beginning, Hidden: true},
 		},
 		Action: run,
 	}
@@ -56,6 +60,9 @@ func Command() *cli.Command {
 
 func run(c *cli.Context) error {
 	args := c.Args().Slice()
+	if c.Bool(beginning) {
+		return begin(args)
+	}
 	if len(args) == 0 {
 		return cmdline.Usagef("name a command, for example step1-pid -p true")
 	}
@@ -112,26 +119,33 @@ func noCommand(name string, err error) error {
 
 // trace runs a command under strace, and writes the lines. The error is a cmdline.Status.
 func (t *tracker) trace(strace string, args []string) error {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return failed(cmdline.StatusFailed, err, "")
+	// PDEATHSIG comes when the thread that cloned ends, not the process: prctl(2).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// os.Pipe would need more descriptors, and the Go runtime ends a program without them.
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		err = linux.Failed("pipe2", "from strace", err)
+		return failed(cmdline.StatusFailed, err, limits(err))
 	}
+	r, w := os.NewFile(uintptr(ends[0]), "strace"), os.NewFile(uintptr(ends[1]), "strace")
 	defer r.Close()
 	cmd := exec.Command(strace, arguments(w, args)...)
 	cmd.Args[0] = "strace"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	began := make(chan int, 1) // gets a pidfd of the command
 	defer catch(began, cmd)()
 	if err := cmd.Start(); err != nil {
 		w.Close()
-		return failed(cmdline.StatusFailed, err, "")
+		return failed(cmdline.StatusFailed, err, limits(err))
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		t.read(r, began)
 	}()
-	err = cmd.Wait() // strace has written all
+	err := cmd.Wait() // strace has written all
 	w.Close()
 	<-done
 	var exit *exec.ExitError
@@ -149,8 +163,9 @@ func (t *tracker) trace(strace string, args []string) error {
 	return nil
 }
 
-// arguments are those of strace. It opens the pipe by its name in /proc, and closes that
-// descriptor for the command, which an inherited one would not be.
+// arguments are those of strace, which starts this program for the command. It opens the
+// pipe by its name in /proc, and closes that descriptor for the command, which an
+// inherited one would not be.
 func arguments(pipe *os.File, args []string) []string {
 	self, err := os.Readlink("/proc/self") // may be a /proc of another PID namespace
 	if err != nil {
@@ -162,7 +177,32 @@ func arguments(pipe *os.File, args []string) []string {
 		"-yy", "-s256", "--pidns-translation", // what a descriptor and a PID mean
 		"-e", "signal=none", "-e", "trace=" + traced,
 		"-o", fmt.Sprintf("/proc/%s/fd/%d", self, pipe.Fd()), "--",
+		fmt.Sprintf("/proc/%s/exe", self), Name, "--" + beginning, "--",
 	}, args...)
+}
+
+// beginning is the option of this program as the child of strace.
+const beginning = "begin"
+
+// begin becomes the command, which the kernel kills when strace ends. Without that it
+// would go on untraced. strace can do it from version 6.6 on, and then for the children
+// of the command too, which go on without strace here as they do without trace.
+func begin(args []string) error {
+	runtime.LockOSThread() // each thread has a PDEATHSIG of its own, also for execve(2)
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return failed(cmdline.StatusFailed, linux.Failed("prctl", "PR_SET_PDEATHSIG", err), "")
+	}
+	status, _ := os.ReadFile("/proc/self/status")
+	if linux.Field(status, "TracerPid:") == "0" { // it has ended before the call above
+		return cmdline.Status(128 + int(unix.SIGKILL))
+	}
+	file, err := exec.LookPath(args[0])
+	if err != nil {
+		return noCommand(args[0], err)
+	}
+	err = unix.Exec(file, args, os.Environ())
+	return failed(cmdline.NotExecutable, linux.Failed("exec", cmdline.Quote(args[0]), err),
+		"")
 }
 
 // status returns the exit status for that of strace, which ends as the command did.

@@ -152,11 +152,23 @@ func TestStatus(t *testing.T) {
 	assert.Equal(t, 143, status(syscall.WaitStatus(unix.SIGTERM)))
 }
 
+func TestLimits(t *testing.T) {
+	for errno, want := range map[unix.Errno]string{
+		unix.EMFILE: "the limit RLIMIT_NOFILE allows only",
+		unix.EAGAIN: "there are as many processes and threads as",
+	} {
+		assert.Contains(t, limits(&os.PathError{Op: "fork/exec", Err: errno}), want)
+	}
+	assert.Empty(t, limits(unix.ENOENT))
+}
+
 func TestWhy(t *testing.T) {
 	for _, test := range []struct {
 		facts facts
 		want  string
 	}{
+		{facts{noProc: true, container: "docker"}, "needs it: mount -t proc proc /proc"},
+		{facts{noProc: true, sudo: "sudo "}, "needs it: sudo mount -t proc"},
 		{facts{old: true, traced: true}, "strace 5.9 or newer"},
 		{facts{traced: true, scope: "2"}, "has one already; use another terminal"},
 		{facts{scope: "3"}, "no process may trace until the next boot"},

@@ -3,9 +3,13 @@
 package trace
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"nsteps/internal/cause"
 	"nsteps/internal/linux"
@@ -14,6 +18,8 @@ import (
 
 // Facts explain why strace can't trace a command.
 type facts struct {
+	noProc    bool   // /proc isn't mounted
+	sudo      string // as cause.Facts has it
 	traced    bool   // this process has a tracer
 	old       bool   // strace lacks an option
 	scope     string // kernel.yama.ptrace_scope, or ""
@@ -24,11 +30,15 @@ type facts struct {
 func gather(strace string) facts {
 	status, _ := os.ReadFile("/proc/self/status")
 	tracer := linux.Field(status, "TracerPid:")
+	_, err := os.Readlink("/proc/self")
+	known := cause.Gather(nil, "", cause.Root{})
 	return facts{
+		noProc:    err != nil,
+		sudo:      known.Sudo(),
 		traced:    tracer != "" && tracer != "0",
 		old:       exec.Command(strace, "--pidns-translation", "-V").Run() != nil,
 		scope:     strings.TrimSpace(cause.Root{}.Read("/proc/sys/kernel/yama/ptrace_scope")),
-		container: cause.Gather(nil, "", cause.Root{}).Container,
+		container: known.Container,
 		again:     advice.Me().AsRoot("workshop", Name),
 	}
 }
@@ -36,6 +46,9 @@ func gather(strace string) facts {
 // why returns the cause, and what fixes it. strace has printed the kernel's error.
 func why(f facts) string {
 	switch {
+	case f.noProc:
+		return "/proc is not mounted, and strace needs it: " + f.sudo +
+			"mount -t proc proc /proc"
 	case f.old:
 		return "it needs strace 5.9 or newer; to see the version: strace -V"
 	case f.traced:
@@ -50,4 +63,16 @@ func why(f facts) string {
 			f.container + " run --cap-add SYS_PTRACE"
 	}
 	return "the message of strace says why"
+}
+
+// limits returns what fixes that strace can't be started, "" if the error isn't that of a
+// limit.
+func limits(err error) string {
+	for _, errno := range []syscall.Errno{unix.EMFILE, unix.EAGAIN} {
+		if errors.Is(err, errno) {
+			known := cause.Gather(os.Args, "", cause.Root{})
+			return known.Explain("clone", "child", errno).String()
+		}
+	}
+	return ""
 }
