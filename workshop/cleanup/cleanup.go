@@ -19,11 +19,12 @@ import (
 
 const description = `A killed run can leave the message queue /ipc_namespace, the
 directory in which a chapter was played with its files in /dev/shm, the directory from
-which binlibdepcp makes an image, and in a jail temporary files of binlibdepcp and an
-empty directory proc. It can leave the cgroup of step12-cgroup: cleanup ends the
-processes in it. It can also leave other processes that the command started: cleanup
-names these, and doesn't kill them. It leaves no mounts, because they end with the
-step's MNT namespace.
+which binlibdepcp makes an image, and in a jail temporary files of binlibdepcp. Any run
+leaves in a jail or an image the empty directories that it mounted something on: proc,
+dev, run, sys and tmp. A killed run can leave the cgroup of step12-cgroup: cleanup ends
+the processes in it. It can also leave other processes that the command started: cleanup
+names these, and doesn't kill them. It leaves no mounts, because they end with the step's
+MNT namespace.
 Files stay if they are in use, belong to another user, or were made by other programs.
 
 Exit status 1: something could not be removed or checked.`
@@ -103,6 +104,11 @@ type reason string
 
 func (r reason) Error() string { return string(r) }
 
+// notMade is why something stays that no step has made.
+type notMade struct{ reason }
+
+func (n notMade) Unwrap() error { return n.reason }
+
 var errDry = errors.New("not removed, as asked")
 
 // removed tells what became of something that was to be removed.
@@ -138,10 +144,13 @@ func (t *tidier) jail(dir string) {
 	if err != nil {
 		t.fail(err)
 	}
-	what := "directory " + strings.TrimRight(dir, "/") + "/proc"
-	switch err := t.proc(root, dir); {
-	case errors.Is(err, os.ErrNotExist):
-	default:
-		t.removed(what, err)
+	for _, name := range []string{"/proc", "/dev", "/run", "/sys", "/tmp"} {
+		err := t.place(root, dir, name)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case name != "/proc" && errors.As(err, new(notMade)): // an image's own
+		default:
+			t.removed("directory "+strings.TrimRight(dir, "/")+name, err)
+		}
 	}
 }

@@ -197,9 +197,9 @@ func (t *tidier) processes() {
 	}
 }
 
-// proc removes the directory proc of a jail, if it is what step6-chroot makes, and empty.
-func (t *tidier) proc(root *jail.Root, dir string) error {
-	const name = "/proc"
+// place removes a directory of a jail on which a step mounts something, if it is what a
+// step makes, and empty.
+func (t *tidier) place(root *jail.Root, dir, name string) error {
 	top, err := root.Lstat("/")
 	if err != nil {
 		return err
@@ -210,19 +210,19 @@ func (t *tidier) proc(root *jail.Root, dir string) error {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return reason("it is no directory")
+		return notMade{"it is no directory"}
 	case st.Dev != top.Dev:
-		return reason("something is mounted on it, and no step mounted it")
+		return notMade{"something is mounted on it, and no step mounted it"}
 	case st.Mode&0o222 != 0:
-		return reason(fmt.Sprintf("no step made it: its mode is %o, not 555",
-			st.Mode&0o777))
+		return notMade{reason(fmt.Sprintf("no step made it: its mode is %o, not 555",
+			st.Mode&0o777))}
 	}
 	if empty, err := root.IsEmpty(name); err != nil {
 		return err
 	} else if !empty {
-		return reason("it isn't empty")
+		return notMade{"it isn't empty"}
 	}
-	// Removed, it would take the /proc away that a running step has mounted on it.
+	// Removed, it would take the mount away that a running step has on it.
 	if err := inUse(top, dir); err != nil {
 		return err
 	}

@@ -19,13 +19,14 @@ import (
 
 // Place makes a directory inside unless it is there, and returns a name for it. No
 // symbolic link of the image leads out, even if the image is changed meanwhile. The name
-// is good until execve(2).
+// is good until execve(2). By the mode, that of the /proc of step6-chroot, workshop
+// cleanup knows a directory that a step has made.
 func Place(dir string) (name string, err error) {
 	fd, err := open(dir)
 	if errors.Is(err, unix.ENOENT) {
 		var parent int
 		if parent, err = open(path.Dir(dir)); err == nil {
-			err = unix.Mkdirat(parent, path.Base(dir), 0o755)
+			err = unix.Mkdirat(parent, path.Base(dir), 0o555)
 			unix.Close(parent)
 		}
 		if err == nil {
