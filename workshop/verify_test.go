@@ -608,3 +608,18 @@ func TestVerifyFast(t *testing.T) {
 	assert.Zero(t, status)
 	assert.Less(t, time.Since(begin), 2*time.Second)
 }
+
+// The gateway is the host's end of the cable that the process has.
+func TestVerifyGateway(t *testing.T) {
+	steptest.NeedsHost(t)
+	dir := t.TempDir()
+	r := enter(t, dir, "step11-veth", "-ne", "10.77.8.0/30")
+	text, status := verified(t, dir, "-H", "11", strconv.Itoa(r.pid))
+	assert.Equal(t, 1, status)
+	line := insideHint.FindStringSubmatch(text)
+	require.NotNil(t, line, text)
+	assert.Equal(t, "ip route add default via 10.77.8.1", line[1])
+	r.types(line[1])
+	text, status = verified(t, dir, "11", strconv.Itoa(r.pid))
+	assert.Zero(t, status, text)
+}

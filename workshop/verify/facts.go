@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +44,7 @@ type facts struct {
 	Ahead      *int                 `json:"ahead"`   // seconds more since the boot
 	Unknown    map[string]string    `json:"unknown"` // errors, by the names above
 	userns     bool                 // its user namespace isn't this program's
+	gateway    string               // the other end of its cable; or ""
 }
 
 type step struct {
@@ -310,21 +310,6 @@ func (f *facts) proc(host int) error {
 		f.Proc = procOther
 	default:
 		return linux.Failed("readlink", name+"/1/ns/pid", err)
-	}
-	return nil
-}
-
-// routes looks for a default route, which leads to 0.0.0.0/0. The file has a line for a
-// route, with destination and mask as hexadecimal numbers (proc_pid_net(5)).
-func (f *facts) routes() error {
-	text, err := os.ReadFile(file(f.PID, "net/route"))
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		f.Routed = f.Routed || len(fields) > 7 && fields[1] == "00000000" &&
-			fields[7] == "00000000"
 	}
 	return nil
 }

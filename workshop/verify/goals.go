@@ -29,6 +29,8 @@ type check struct {
 	why   func(*facts) string // it doesn't hold, behind the text; may be nil
 	hint  string
 	then  command // the stronger hint
+	// thenFor is in the place of then where that depends on the process.
+	thenFor func(*facts) command
 }
 
 // A command is one for a person to type.
@@ -240,7 +242,7 @@ var goals = []goal{
 			holds: func(f *facts) bool { return f.Routed },
 			hint: "Its routes lead to the other end of the cable and nowhere else. Add " +
 				"one for all other networks. Its gateway is the host's end.",
-			then: command{"", "ip route add default via 10.9.8.1"},
+			then: throughCable(&facts{}), thenFor: throughCable,
 		},
 	}},
 	{"step12-cgroup", "CGROUP", []check{
@@ -518,6 +520,9 @@ func (g *goal) judge(f *facts) (v verdict) {
 		}
 		if r.Result == unmet && v.Result != unmet {
 			v.hint, v.then = c.hint, c.then
+			if c.thenFor != nil {
+				v.then = c.thenFor(f)
+			}
 		}
 		if r.Result == unmet || v.Result == met {
 			v.Result = r.Result

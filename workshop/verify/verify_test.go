@@ -3,7 +3,9 @@
 package verify
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -657,4 +659,34 @@ func TestChild(t *testing.T) {
 	_, err = child("user")
 	var usage *cmdline.UsageError
 	assert.True(t, errors.As(err, &usage))
+}
+
+func TestParseRoutes(t *testing.T) {
+	const (
+		head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+		all  = "up0 00000000 01080A0A 0003 0 0 0 00000000 0 0 0\n"
+	)
+	// The numbers stand as the processor has them in memory.
+	hex := func(address ...byte) string {
+		return fmt.Sprintf("%08X", binary.NativeEndian.Uint32(address))
+	}
+	line := func(network, gateway, mask string) string {
+		return "eth0\t" + network + "\t" + gateway + "\t0001\t0\t0\t0\t" + mask + "\t0\t0\t0\n"
+	}
+	cable := line(hex(10, 77, 8, 0), "00000000", hex(255, 255, 255, 252))
+	other := line(hex(10, 1, 0, 0), "00000000", hex(255, 255, 0, 0))
+	far := line(hex(10, 2, 0, 0), hex(10, 77, 8, 1), hex(255, 255, 0, 0))
+	for text, want := range map[string]struct {
+		routed  bool
+		gateway string
+	}{
+		"": {}, head: {}, head + all: {true, ""},
+		head + cable: {false, "10.77.8.1"}, head + all + cable: {true, "10.77.8.1"},
+		head + far + cable + other: {false, "10.77.8.1"},
+	} {
+		routed, gateway := parseRoutes(text)
+		assert.Equal(t, want.routed, routed, text)
+		assert.Equal(t, want.gateway, gateway, text)
+	}
+	assert.Equal(t, "ip route add default via 10.9.8.1", throughCable(&facts{}).args)
 }
