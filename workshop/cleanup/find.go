@@ -74,7 +74,10 @@ func (t *tidier) queue() {
 // chapters removes what sessions that were killed have left: their directories, and what
 // their commands have made in shm, the directory of POSIX shared memory, shm_overview(7).
 func (t *tidier) chapters(shm string) {
-	playing := t.directories(session.TempDir(), session.DirPattern)
+	playing := false
+	for _, dir := range session.TempDirs() {
+		playing = t.directories(dir, session.DirPattern) || playing
+	}
 	for _, file := range linux.OwnFiles(shm, session.DirPattern, 0) {
 		switch { // a file has no lock: a command of the shell made it
 		case playing:

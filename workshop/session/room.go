@@ -56,6 +56,21 @@ func TempDir() string {
 	return "/tmp"
 }
 
+// TempDirs returns the directories that have rooms of this user. Without TMPDIR these are
+// /tmp and /var/tmp: the mount options of /tmp may have been others when a room was made.
+func TempDirs() []string {
+	if dir := os.Getenv("TMPDIR"); dir != "" {
+		return []string{dir}
+	}
+	dirs := []string{"/tmp"}
+	tmp, err1 := os.Stat("/tmp")
+	other, err2 := os.Stat("/var/tmp")
+	if err2 == nil && (err1 != nil || !os.SameFile(tmp, other)) {
+		dirs = append(dirs, "/var/tmp")
+	}
+	return dirs
+}
+
 // runsPrograms reports whether a directory is on a mount without nosuid and noexec.
 func runsPrograms(dir string) bool {
 	var fs unix.Statfs_t
