@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,7 +48,8 @@ func TestQuit(t *testing.T) {
 			})
 			require.NoError(t, cmd.Process.Signal(unix.SIGQUIT))
 			assert.Error(t, cmd.Wait())
-			assert.Equal(t, 131, cmd.ProcessState.ExitCode())
+			ended := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			assert.Equal(t, unix.SIGQUIT, ended.Signal())
 			assert.Empty(t, stderr.String())
 		})
 	}

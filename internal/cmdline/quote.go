@@ -15,7 +15,7 @@ const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 // Printable escapes the characters that a terminal may take for a command.
 func Printable(s string) string {
 	s = strconv.Quote(s)
-	return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(s[1 : len(s)-1])
 }
 
 // Quote quotes a word for a POSIX shell if the word needs it. It shows a word that would

@@ -12,16 +12,14 @@ import (
 // quitTaken says that another part of this program handles SIGQUIT.
 var quitTaken atomic.Bool
 
-// EndByQuit has SIGQUIT end this program, with the status that a shell shows for a
-// program that has died of it. Without a channel for the signal the Go runtime prints a
-// trace of all goroutines, also after signal.Reset.
+// EndByQuit has SIGQUIT end this program, as Die does.
 func EndByQuit() {
 	quits := make(chan os.Signal, 1)
 	Notify(quits, unix.SIGQUIT)
 	go func() {
 		for range quits {
 			if !quitTaken.Load() {
-				os.Exit(128 + int(unix.SIGQUIT))
+				Die(unix.SIGQUIT)
 			}
 		}
 	}()

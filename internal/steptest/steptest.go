@@ -105,6 +105,9 @@ func Main(m *testing.M, programs ...string) {
 
 func run(m *testing.M, programs []string) int {
 	if os.Getenv(hostEnv) == "" && os.Getenv(refusedEnv) == "" {
+		if dir := linux.TempDir(); dir != os.TempDir() {
+			os.Setenv("TMPDIR", dir)
+		}
 		dir, err := os.MkdirTemp("", "steptest")
 		if err != nil {
 			return fail(err)

@@ -31,7 +31,7 @@ func NewRoom() (*Room, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
-	tmp, err := filepath.Abs(TempDir()) // the terminals are in another directory
+	tmp, err := filepath.Abs(linux.TempDir()) // the terminals are in another directory
 	if err != nil {
 		return nil, err
 	}
@@ -41,19 +41,6 @@ func NewRoom() (*Room, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-// TempDir returns the directory for rooms: $TMPDIR, or /tmp. The chapters start programs
-// that they have made, and chapter 13 a set-user-ID one. Debian 13, Fedora and others
-// mount /tmp with nosuid, so the rooms are in /var/tmp there.
-func TempDir() string {
-	if dir := os.Getenv("TMPDIR"); dir != "" {
-		return dir
-	}
-	if !runsPrograms("/tmp") && runsPrograms("/var/tmp") {
-		return "/var/tmp"
-	}
-	return "/tmp"
 }
 
 // TempDirs returns the directories that have rooms of this user. Without TMPDIR these are
@@ -71,17 +58,11 @@ func TempDirs() []string {
 	return dirs
 }
 
-// runsPrograms reports whether a directory is on a mount without nosuid and noexec.
-func runsPrograms(dir string) bool {
-	var fs unix.Statfs_t
-	return unix.Statfs(dir, &fs) == nil && fs.Flags&(unix.ST_NOSUID|unix.ST_NOEXEC) == 0
-}
-
 // Share lets a command keep the directory locked, with the processes that inherit its
 // descriptor 3, should this process be killed and they live on.
 func (r *Room) Share(cmd *exec.Cmd) { cmd.ExtraFiles = []*os.File{r.lock} }
 
-// DirPattern is what directories of rooms are called below TempDir.
+// DirPattern is what directories of rooms are called below linux.TempDir.
 const DirPattern = "nsteps-chapter-*"
 
 // Close kills all that runs in the room, in whatever namespaces and sessions, and removes

@@ -13,7 +13,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"nsteps/internal/steptest"
 	"nsteps/workshop/page"
@@ -317,17 +316,4 @@ func TestMissing(t *testing.T) {
 	assert.Equal(t, []string{"mine"}, Missing([]string{"mine"}))
 	t.Setenv("PATH", dir)
 	assert.Nil(t, Missing([]string{"mine"}))
-}
-
-// A directory in which set-user-ID programs don't work is no place for a room.
-func TestRunsPrograms(t *testing.T) {
-	steptest.NeedsHost(t)
-	dir := t.TempDir()
-	for _, flags := range []uintptr{0, unix.MS_NODEV, unix.MS_NOSUID, unix.MS_NOEXEC} {
-		require.NoError(t, unix.Mount("none", dir, "tmpfs", flags, ""))
-		assert.Equal(t, flags&(unix.MS_NOSUID|unix.MS_NOEXEC) == 0, runsPrograms(dir))
-		require.NoError(t, unix.Unmount(dir, 0))
-	}
-	t.Setenv("TMPDIR", dir)
-	assert.Equal(t, dir, TempDir(), "a person's choice stays")
 }
