@@ -256,7 +256,7 @@ var explained = []struct {
 		"chroot", "my jail", unix.ENOTDIR, root(), "no-directory",
 		"-c needs a directory: bin/step6-chroot -c jail sh",
 	},
-	{"chroot", "", unix.ENOENT, root(), "no-directory", "-c needs a directory: "},
+	{"chroot", `""`, unix.ENOENT, root(), "no-directory", "-c needs a directory: "},
 	{"chroot", "my jail", unix.EACCES, root(), "way", "namei -l 'my jail'"},
 	{
 		"chroot", "-m", unix.ENOENT, root(), "order",
@@ -307,6 +307,7 @@ var explained = []struct {
 			"; for a program elsewhere, give its path; for a shell builtin, use: sh -c " +
 			"'...'",
 	},
+	{"exec", `""`, unix.ENOENT, root(), "empty-command", "the command is an empty word; "},
 	{"exec", "/nonesuch/ls", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }), "", ""},
 	{
 		"exec", "testdata/SELF", unix.ENOENT, root(func(f *Facts) { f.Jail = "" }),

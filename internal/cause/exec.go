@@ -19,6 +19,10 @@ import (
 // missing tells apart what all reads "no such file or directory" (see execve(2)). The
 // child is in the jail by now, so it looks where the kernel did.
 func missing(f *Facts, file string) Cause {
+	if isEmpty(f, file) {
+		return Cause{ID: "empty-command", Text: "the command is an empty word; in a script, " +
+			"a variable may have no value"}
+	}
 	c := Cause{ID: "no-command", Text: "the command"}
 	bring := file
 	if kind, name := interpreter(file); name != "" {

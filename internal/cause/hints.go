@@ -254,7 +254,6 @@ var appArmor = Cause{
 
 // The conditions of the hints.
 func isOption(_ *Facts, object string) bool { return strings.HasPrefix(object, "-") }
-func isEmpty(_ *Facts, object string) bool  { return object == "" }
 func noSeccomp(f *Facts, _ string) bool     { return !f.Seccomp }
 func emulated(f *Facts, _ string) bool      { return f.Emulator != "" }
 func onWSL1(f *Facts, _ string) bool        { return f.WSL != "" }
@@ -264,6 +263,9 @@ func onlyUser(_ *Facts, object string) bool { return object == "CLONE_NEWUSER" }
 func newUser(_ *Facts, object string) bool  { return contains(object, "CLONE_NEWUSER") }
 func noUser(f *Facts, object string) bool   { return newUser(f, object) && f.NoClone }
 func inChroot(f *Facts, object string) bool { return newUser(f, object) && f.InChroot }
+
+// isEmpty: linux.Failed shows an empty object as "".
+func isEmpty(_ *Facts, object string) bool { return object == "" || object == `""` }
 
 // aFreeDescriptor: the limit of open files isn't the reason.
 func aFreeDescriptor(*Facts, string) bool {
