@@ -35,15 +35,17 @@ func Layers(upper, work, root string) error {
 // Xattrs returns the mount option of an overlay that says where it keeps its notes: in
 // extended attributes "user.overlay", which root of a USER namespace may set. The usual
 // ones, "trusted.overlay", need root of the machine (see xattr(7)). The layer for changes
-// is /tmp/upper, on a tmpfs. A tmpfs has attributes of users from Linux 6.6 on.
+// is /tmp/upper, on a tmpfs. A tmpfs has attributes of users from Linux 6.6 on, if the
+// kernel was built with CONFIG_TMPFS_XATTR.
 func Xattrs(c *cli.Context) string {
 	if linux.InInitialUser() {
 		return ""
 	}
 	_, err := unix.Getxattr("/tmp/upper", "user.overlay.opaque", nil)
 	if err == unix.EOPNOTSUPP && linux.Since(5, 11) { // before, there is no overlay at all
-		fmt.Fprintf(os.Stderr, "%s: before Linux 6.6 only root of the machine can delete a "+
-			"directory of an image (Input/output error)\n", c.App.Name)
+		fmt.Fprintf(os.Stderr, "%s: here only root of the machine can delete a directory of "+
+			"an image (Input/output error): a tmpfs has attributes of users from Linux 6.6 "+
+			"on, with CONFIG_TMPFS_XATTR\n", c.App.Name)
 	}
 	return ",userxattr"
 }
