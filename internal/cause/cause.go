@@ -57,11 +57,11 @@ type Hint struct {
 }
 
 // Explain returns the cause of a failed operation, or the zero Cause if none is known. A
-// program may bring hints of its own along, which come first.
+// program may bring hints of its own along, which come before most others.
 func (f *Facts) Explain(operation, object string, errno syscall.Errno,
 	own ...Hint,
 ) Cause {
-	for _, list := range [][]Hint{own, hints} {
+	for _, list := range [][]Hint{first, own, hints} {
 		for _, h := range list {
 			if h.fits(f, operation, object, errno) {
 				return h.cause(f, object)

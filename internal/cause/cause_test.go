@@ -192,6 +192,8 @@ var explained = []struct {
 			"--nofile=1024",
 	},
 	{"socketpair", "for the child", unix.EMFILE, root(), "files", ""},
+	{"write limit", "/sys/pids.max", unix.EMFILE, root(), "files", ""},
+	{"mkdir", "/run", unix.EMFILE, root(), "files", ""},
 	{"clone", "CLONE_NEWUSER", unix.EINVAL, root(user), "kernel-user", "sudo " + self},
 	{
 		"clone", "CLONE_NEWUSER", unix.EPERM,
@@ -214,6 +216,17 @@ var explained = []struct {
 	{
 		"re-execute", "/proc/self/exe", unix.ENOENT, root(user), "no-proc",
 		"sudo mount -t proc proc /proc",
+	},
+	{
+		"open", "/proc/self/cgroup", unix.ENOENT,
+		root(func(f *Facts) { f.NoProc = true }), "no-proc",
+		"/proc is not mounted, and the program needs it: mount -t proc proc /proc",
+	},
+	{"open", "/proc/self/cgroup", unix.ENOENT, root(), "", ""},
+	{"open", "img", unix.ENOENT, root(func(f *Facts) { f.NoProc = true }), "", ""},
+	{
+		"open", "/proc/4/setgroups", unix.EROFS, root(user), "proc-read-only",
+		"sudo mount -o remount,rw /proc",
 	},
 	{"re-execute", "/proc/self/exe", unix.E2BIG, root(), "environment", "env -i " + self},
 	{
@@ -370,7 +383,8 @@ func TestReachable(t *testing.T) {
 	for _, test := range explained {
 		reached = append(reached, test.id)
 	}
-	for i, h := range hints {
+	all := slices.Concat(first, hints)
+	for i, h := range all {
 		met := slices.ContainsFunc(explained, func(e struct {
 			operation, object string
 			errno             syscall.Errno
@@ -378,12 +392,12 @@ func TestReachable(t *testing.T) {
 			id, want          string
 		},
 		) bool {
-			first := slices.IndexFunc(hints,
+			found := slices.IndexFunc(all,
 				func(h Hint) bool {
 					return h.fits(e.facts, e.operation,
 						e.object, e.errno)
 				})
-			return first == i
+			return found == i
 		})
 		assert.True(t, met || h.Cause.ID == "noexec", "hint %d, of %q, can't be reached",
 			i, h.Operations)
@@ -460,7 +474,7 @@ func TestOperations(t *testing.T) {
 			})
 		}
 	}
-	for _, h := range hints {
+	for _, h := range slices.Concat(first, hints) {
 		for operation := range strings.SplitSeq(h.Operations, "|") {
 			assert.True(t, operation == "" || slices.Contains(reported, operation),
 				"no program reports %q", operation)

@@ -32,6 +32,7 @@ type Facts struct {
 	WSL       string   // the name of the distribution under WSL 1, or ""
 	Emulator  string   // the program that emulates this processor, or ""
 	InChroot  bool     // the root directory isn't a mount point
+	NoProc    bool     // no proc is mounted on /proc
 	Masked    []string // mount points below /proc
 	// the user.max_*_namespaces, by the names in /proc/self/ns
 	Limits map[string]string
@@ -103,6 +104,8 @@ func gather(args []string, jail string, m machine) *Facts {
 	if text := read(mountinfo); text != "" {
 		f.InChroot, f.Masked = mounts(text)
 	}
+	var fs unix.Statfs_t
+	f.NoProc = unix.Statfs("/proc", &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC
 	f.PIDs = pids(read("/proc/self/cgroup"), read)
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
@@ -152,18 +155,7 @@ func (r Root) Read(file string) string {
 		return ""
 	}
 	defer unix.Close(fd)
-	var text []byte
-	buffer := make([]byte, 16<<10)
-	for len(text) < 1<<20 {
-		n, err := unix.Read(fd, buffer)
-		if err == unix.EINTR {
-			continue
-		}
-		if n <= 0 {
-			break
-		}
-		text = append(text, buffer[:n]...)
-	}
+	text, _ := linux.ReadAll(fd)
 	return string(text)
 }
 

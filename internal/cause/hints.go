@@ -62,7 +62,6 @@ var hints = []Hint{
 	},
 
 	// The message queue.
-	{"mq_open", unix.EMFILE, aFreeDescriptor, Cause{}, queueBytes},
 	{
 		"mq_open", unix.ENOSPC, nil,
 		Cause{
@@ -100,22 +99,10 @@ var hints = []Hint{
 	},
 
 	// The child.
-	{
-		"re-execute", unix.ENOENT, nil,
-		Cause{"no-proc", "/proc is not mounted, and a step needs " +
-			"it to start itself again", "SUDOmount -t proc proc /proc", ""},
-		nil,
-	},
 	{"re-execute", unix.E2BIG, nil, Cause{
 		"environment", "the environment is too large",
 		"env -i SELF", "",
 	}, nil},
-	{
-		"clone|socketpair|memfd_create|dup|fcntl|open|mq_open", unix.EMFILE, nil,
-		Cause{"files", "the limit RLIMIT_NOFILE allows only " +
-			"FILES open files", "SUDOprlimit --pid $$ --nofile=1024", ""},
-		nil,
-	},
 	{"clone", unix.EAGAIN, inPIDs, Cause{}, pidsLimit},
 	{
 		"clone", unix.EAGAIN, nil,
@@ -266,15 +253,6 @@ func inChroot(f *Facts, object string) bool { return newUser(f, object) && f.InC
 
 // isEmpty: linux.Failed shows an empty object as "".
 func isEmpty(_ *Facts, object string) bool { return object == "" || object == `""` }
-
-// aFreeDescriptor: the limit of open files isn't the reason.
-func aFreeDescriptor(*Facts, string) bool {
-	fd, err := unix.Dup(0)
-	if err == nil {
-		unix.Close(fd)
-	}
-	return err != unix.EMFILE
-}
 
 // filteredUser: the host's AppArmor says nothing about a container with a filter.
 func filteredUser(f *Facts, object string) bool {

@@ -24,11 +24,11 @@ type Cgroup struct {
 // controller, for example "memory". The error is ENOENT if no version 1 has the
 // controller and the tree of version 2 isn't mounted.
 func CgroupOf(process, controller string) (c Cgroup, err error) {
-	cgroups, err := os.ReadFile("/proc/" + process + "/cgroup")
+	cgroups, err := ReadFile("/proc/" + process + "/cgroup")
 	if err != nil {
 		return c, err
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return c, err
 	}

@@ -4,7 +4,6 @@ package linux
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +13,15 @@ import (
 // after step1-pid -p, /proc still is the outer namespace's, and numbers the process
 // differently. The fdinfo of a pidfd has the number that this /proc uses.
 func ProcOf(pidfd int, file string) string {
-	fdinfo, _ := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
-	return "/proc/" + Field(fdinfo, "Pid:") + "/" + file
+	name, _ := FindProc(pidfd, file)
+	return name
+}
+
+// FindProc is ProcOf with the error of the look at fdinfo. A process that has ended, or
+// that this /proc doesn't show, has a name too, of which no file exists.
+func FindProc(pidfd int, file string) (name string, err error) {
+	fdinfo, err := ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
+	return "/proc/" + Field(fdinfo, "Pid:") + "/" + file, err
 }
 
 // HasEnded reports whether the process of a pidfd has ended: the pidfd can be read from

@@ -106,14 +106,21 @@ func (t *Target) shares(file string) (bool, error) {
 	if err := unix.Stat("/proc/self/"+file, &ours); err != nil {
 		return false, common.Failed("stat", "/proc/self/"+file, err)
 	}
-	err := unix.Stat(linux.ProcOf(t.PIDFD, file), &theirs)
+	name, err := linux.FindProc(t.PIDFD, file)
+	if err != nil {
+		return false, err
+	}
+	err = unix.Stat(name, &theirs)
 	return ours.Dev == theirs.Dev && ours.Ino == theirs.Ino, t.failed(err)
 }
 
 // Dir opens a directory of the target: its "root", or its working directory, "cwd".
 func (t *Target) Dir(name string) (fd int, err error) {
-	fd, err = unix.Open(linux.ProcOf(t.PIDFD, name),
-		unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	file, err := linux.FindProc(t.PIDFD, name)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = unix.Open(file, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	return fd, t.failed(err)
 }
 
