@@ -46,7 +46,15 @@ func noAdmin(f *Facts) { f.SysAdmin = false }
 func in(kind string) func(*Facts) {
 	return func(f *Facts) { f.Container, f.Unit = kind, "box.service" }
 }
-func filter(f *Facts) { f.Seccomp = true }
+func filter(f *Facts)  { f.Seccomp = true }
+func bounded(f *Facts) { f.Bounded = true }
+func inDir(f *Facts)   { f.InChroot = true }
+func noID(f *Facts)    { f.UserNS, f.Unmapped = true, true }
+func under(program string) func(*Facts) {
+	return func(f *Facts) { f.Below = program }
+}
+
+const dump = "to see more: setpriv --dump"
 
 // explained are failures, with what is said about them: all that the package can say.
 var explained = []struct {
@@ -212,6 +220,65 @@ var explained = []struct {
 		root(user, filter, func(f *Facts) { f.AppArmor = true }), "apparmor", "",
 	},
 	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user), "privilege", "sudo " + self},
+	// Root may make a user namespace without a capability, but not everywhere.
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM, root(), "user-refused",
+		"no process in a chroot may make a user namespace (see clone(2)), and a security " +
+			"module may forbid it elsewhere; to see more: dmesg | grep -iE 'apparmor|avc'",
+	},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(noAdmin), "user-refused", ""},
+	{"unshare", "CLONE_NEWUSER", unix.EPERM, root(inDir), "chroot-user", "exit"},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM,
+		root(func(f *Facts) { f.NoClone = true }), "user-refused", "",
+	},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM, // in a container of this suite on Ubuntu
+		root(noAdmin, filter, func(f *Facts) { f.AppArmor = true }), "seccomp", "",
+	},
+	// No user namespace helps where none can be made.
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, filter), "capability", dump},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, inDir), "capability", dump},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(noAdmin, func(f *Facts) { f.Limits["user"] = "0" }), "capability", dump,
+	},
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(user, inDir), "root", "sudo " + self},
+	// What a program of this suite has taken away.
+	{
+		"bind mount", "/proc/bus", unix.EPERM,
+		root(filter, in("docker"), func(f *Facts) { f.OwnFilter = true }), "own-filter",
+		"the seccomp filter that this program has just installed forbids it",
+	},
+	{
+		"setns", "CLONE_NEWNET of 7", unix.EPERM,
+		root(filter, in("docker"), under("step14-seccomp")), "below",
+		"the seccomp filter of step14-seccomp forbids it; leave its shell: exit",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, bounded, under("step13-caps")),
+		"below", "step13-caps has taken CAP_SYS_ADMIN away; leave its shell: exit",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM, root(filter, under("step13-caps")),
+		"seccomp", "a seccomp filter forbids it",
+	},
+	{
+		"clone", "CLONE_NEWUSER", unix.EPERM,
+		root(noAdmin, bounded, under("step13-caps")), "user-refused", "",
+	},
+	{
+		"clone", "CLONE_NEWPID", unix.EPERM,
+		root(user, filter, func(f *Facts) { f.NoSudo = true }), "seccomp", "",
+	},
+	// A user without an ID has no privileges in a user namespace.
+	{"clone", "CLONE_NEWPID", unix.EPERM, root(user, noID), "unmapped", ": exit"},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(user, noID), "unmapped", ": exit"},
+	{"clone", "CLONE_NEWUSER", unix.EPERM, root(noID), "unmapped", ": exit"},
+	{"unshare", "CLONE_NEWTIME", unix.EPERM, root(user, noID), "unmapped", ": exit"},
+	{"drop capability", "2", unix.EPERM, root(user, noID), "unmapped", ": exit"},
+	{"make cgroup", "/sys/a", unix.EACCES, root(user, noID), "unmapped", ": exit"},
+	{"mq_unlink", "/q", unix.EPERM, root(user, noID), "queue-owner", ""},
 
 	{
 		"re-execute", "/proc/self/exe", unix.ENOENT, root(user), "no-proc",

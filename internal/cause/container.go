@@ -118,7 +118,7 @@ func (n need) meet(f *Facts, _ string) Cause {
 	default:
 		c.Text += "; this is not a known kind of container; to see more"
 		c.Command = strings.Replace(n.look, "SUDO", f.Sudo(), 1)
-		if n.id == privilege.id && !f.Refused {
+		if n.id == privilege.id && f.couldMakeUser() {
 			c.Text = n.text + "; root of a user namespace may have it"
 			c.Command = "unshare --user --map-root-user " + cmdline.QuoteAll(f.Args)
 		}

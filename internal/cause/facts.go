@@ -26,7 +26,11 @@ type Facts struct {
 	Refused   bool     // a user namespace was tried, and refused
 	AppArmor  bool     // kernel.apparmor_restrict_unprivileged_userns is 1
 	NoClone   bool     // kernel.unprivileged_userns_clone is 0
+	Unmapped  bool     // the user or the group has no ID in this user namespace
 	Seccomp   bool     // a seccomp filter is installed
+	NoSudo    bool     // no_new_privs is set: no set-user-ID program helps
+	OwnFilter bool     // this program has installed one
+	Below     string   // the program of this suite that limited this one, or ""
 	Container string   // as container returns it, or "" for none that is known
 	Unit      string   // the systemd unit, if Container is "service"
 	WSL       string   // the name of the distribution under WSL 1, or ""
@@ -67,7 +71,9 @@ const mountinfo = "/proc/self/mountinfo"
 // Gather collects the facts. The arguments are the command line of this program and the
 // directory of --chroot. The zero Root is the present root directory.
 func Gather(args []string, jail string, root Root) *Facts {
-	f := gather(args, jail, machine{root.Read, root.link, root.exists, os.Getenv})
+	f := gather(args, jail, machine{
+		root.Read, root.link, root.exists, os.Getenv, root.inChroot,
+	})
 	if jail != "" && root.fd > 0 {
 		f.onHost = root.exists
 	}
@@ -80,6 +86,8 @@ type machine struct {
 	link   func(file string) string
 	exists func(file string) bool
 	env    func(name string) string
+
+	inChroot func() bool
 }
 
 func gather(args []string, jail string, m machine) *Facts {
@@ -97,13 +105,19 @@ func gather(args []string, jail string, m machine) *Facts {
 		WSL:      wsl1(read("/proc/version"), m.env("WSL_DISTRO_NAME")),
 		Emulator: emulator(), Limits: map[string]string{},
 	}
+	// A filter, and a smaller bounding set, that a program of this suite makes come with
+	// no_new_privs.
+	if f.NoSudo = ownState().noNewPrivs; f.NoSudo {
+		f.OwnFilter = f.Seccomp && (!atStart.filter || !atStart.noNewPrivs)
+		f.Below = below(m.env("PS1"))
+	}
+	f.Unmapped = f.UserNS && !(isMapped(read("/proc/self/uid_map"), f.UID) &&
+		isMapped(read("/proc/self/gid_map"), os.Getegid()))
 	f.Container, f.Unit = container(m)
 	for _, k := range linux.Kinds {
 		f.Limits[k.File] = words(read("/proc/sys/user/max_" + k.File + "_namespaces"))
 	}
-	if text := read(mountinfo); text != "" {
-		f.InChroot, f.Masked = mounts(text)
-	}
+	f.InChroot, f.Masked = m.inChroot(), masked(read(mountinfo))
 	var fs unix.Statfs_t
 	f.NoProc = unix.Statfs("/proc", &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC
 	f.PIDs = pids(read("/proc/self/cgroup"), read)
@@ -117,6 +131,40 @@ func gather(args []string, jail string, m machine) *Facts {
 	return f
 }
 
+// A state is what a program of this suite may do to itself before it executes a command.
+type state struct{ filter, noNewPrivs bool }
+
+func ownState() state {
+	return state{
+		prctl(unix.PR_GET_SECCOMP, 0) == unix.SECCOMP_MODE_FILTER,
+		prctl(unix.PR_GET_NO_NEW_PRIVS, 0) == 1,
+	}
+}
+
+var atStart = ownState()
+
+// below returns the program that has made the prompt of this process's shell, and that
+// takes privileges away.
+func below(prompt string) string {
+	program := strings.TrimRight(prompt, "$# ")
+	switch program {
+	case "container", "step13-caps", "step14-seccomp":
+		return program
+	}
+	return ""
+}
+
+// isMapped reports whether an ID is one of a uid_map or gid_map. An ID without a number
+// there shows as 65534 (see user_namespaces(7)).
+func isMapped(text string, id int) bool {
+	for _, r := range linux.ParseIDMap(text) {
+		if id >= r.Inside && id-r.Inside < r.Count {
+			return true
+		}
+	}
+	return false
+}
+
 // Sudo returns what stands in front of a command that needs root.
 func (f *Facts) Sudo() string {
 	if f.UID == 0 {
@@ -128,8 +176,14 @@ func (f *Facts) Sudo() string {
 // CouldBeRoot reports whether a user without privileges could be root in a new user
 // namespace.
 func (f *Facts) CouldBeRoot() bool {
-	return f.UID != 0 && !f.SysAdmin && !f.Bounded && !f.NoClone && !f.AppArmor &&
-		!f.InChroot && !f.Seccomp && f.Limits["user"] != "0"
+	return f.UID != 0 && !f.SysAdmin && !f.Bounded && f.couldMakeUser()
+}
+
+// couldMakeUser reports whether nothing is known that keeps a process without privileges
+// from being root in a new user namespace.
+func (f *Facts) couldMakeUser() bool {
+	return !f.Refused && !f.NoClone && !f.AppArmor && !f.InChroot && !f.Seccomp &&
+		!f.Unmapped && f.Limits["user"] != "0"
 }
 
 // fill returns the command that brings into the jail what a program needs, and the
@@ -183,6 +237,19 @@ func (r Root) exists(file string) bool {
 	return true
 }
 
+// inChroot reports whether the root directory isn't a mount point. In a chroot it may be
+// one, and no call tells the two apart.
+func (r Root) inChroot() bool {
+	dir, at, flags := "/", unix.AT_FDCWD, 0
+	if r.fd > 0 {
+		dir, at, flags = "", r.fd, unix.AT_EMPTY_PATH
+	}
+	var st unix.Statx_t
+	const isMount = unix.STATX_ATTR_MOUNT_ROOT // since Linux 5.8
+	return unix.Statx(at, dir, flags, 0, &st) == nil && st.Attributes_mask&isMount != 0 &&
+		st.Attributes&isMount == 0
+}
+
 // open opens a file below the root directory that was kept, which absolute links mean
 // too (openat2(2)). A seccomp filter may refuse openat2.
 func (r Root) open(file string, flags int) (fd int, err error) {
@@ -233,20 +300,15 @@ func wsl1(version, distribution string) string {
 	return distribution
 }
 
-// mounts returns from a mountinfo whether the root directory isn't a mount point, and
-// the mount points below /proc, which hide something (see proc_pid_mountinfo(5)).
-func mounts(mountinfo string) (inChroot bool, masked []string) {
-	inChroot = true
+// masked returns from a mountinfo the mount points below /proc, which hide something (see
+// proc_pid_mountinfo(5)).
+func masked(mountinfo string) (points []string) {
 	for _, m := range linux.ParseMounts(mountinfo) {
-		switch {
-		case m.Point == "/":
-			inChroot = false
-		case strings.HasPrefix(m.Point, "/proc/") &&
-			m.Point != "/proc/sys/fs/binfmt_misc":
-			masked = append(masked, m.Point)
+		if strings.HasPrefix(m.Point, "/proc/") && m.Point != "/proc/sys/fs/binfmt_misc" {
+			points = append(points, m.Point)
 		}
 	}
-	return inChroot, masked
+	return points
 }
 
 // pids returns the file with the limit of this process's pids cgroup, if a step's two

@@ -20,6 +20,8 @@ func fake(files, variables map[string]string) machine {
 		link:   func(file string) string { return files[file] },
 		exists: func(file string) bool { _, ok := files[file]; return ok },
 		env:    func(name string) string { return variables[name] },
+
+		inChroot: func() bool { return false },
 	}
 }
 
@@ -81,7 +83,20 @@ func TestFacts(t *testing.T) {
 	}, nil))
 	assert.True(t, f.UserNS && f.AppArmor && f.NoClone)
 	assert.Equal(t, "0", f.Limits["net"])
-	assert.False(t, f.InChroot, "nothing is known without a mountinfo")
+	assert.True(t, f.Unmapped, "an empty map")
+	const maps = "0 1000 1\n1 100000 65536\n"
+	f = gather([]string{"x"}, "", fake(map[string]string{
+		"/proc/self/ns/user": "user:[4026532208]",
+		"/proc/self/uid_map": maps, "/proc/self/gid_map": maps,
+	}, nil))
+	assert.False(t, f.Unmapped)
+	assert.True(t, isMapped(maps, 65534))
+	assert.False(t, isMapped("0 1000 1\n", 65534))
+	assert.False(t, f.OwnFilter)
+	assert.Equal(t, "", f.Below)
+	assert.Equal(t, "container", below("container# "))
+	assert.Equal(t, "step14-seccomp", below("step14-seccomp$ "))
+	assert.Equal(t, "", below("host# "))
 	f = gather([]string{"x"}, "",
 		fake(map[string]string{"/proc/self/ns/user": linux.InitialUser}, nil))
 	assert.False(t, f.UserNS || f.AppArmor || f.NoClone)
@@ -100,17 +115,14 @@ func TestFacts(t *testing.T) {
 	}
 	assert.Equal(t, "WSL", wsl1("Linux version 4.4.0-19041-Microsoft (x)", ""))
 
-	inChroot, masked := mounts(`22 27 0:21 / /proc rw - proc proc rw
+	points := masked(`22 27 0:21 / /proc rw - proc proc rw
 27 1 8:1 / / rw - ext4 /dev/sda rw
 40 22 0:30 / /proc/sys/fs/binfmt_misc rw - autofs systemd rw
 41 22 0:21 /sys /proc/sys ro - proc proc rw
 42 22 0:31 / /proc/a\040b rw - tmpfs tmpfs rw
 `)
-	assert.False(t, inChroot)
-	assert.Equal(t, []string{"/proc/sys", "/proc/a b"}, masked)
-	inChroot, masked = mounts("22 27 0:21 / /proc rw - proc proc rw\nshort\n")
-	assert.True(t, inChroot)
-	assert.Empty(t, masked)
+	assert.Equal(t, []string{"/proc/sys", "/proc/a b"}, points)
+	assert.Empty(t, masked("22 27 0:21 / /proc rw - proc proc rw\nshort\n"))
 
 	files := map[string]string{
 		"/sys/fs/cgroup/pids/a/pids.max":     "30\n",

@@ -3,6 +3,7 @@
 package cause
 
 import (
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,55 @@ var first = []Hint{
 		"files", "the limit RLIMIT_NOFILE allows only FILES open files",
 		"SUDOprlimit --pid $$ --nofile=1024", "",
 	}, nil},
+	// What was taken away from this process, and what it has never had.
+	{"", unix.EPERM, ownFilter, Cause{
+		"own-filter", "the seccomp filter that this program has just installed forbids it",
+		"", "",
+	}, nil},
+	{privileged, unix.EPERM, belowFilter, Cause{}, leave("the seccomp filter of %s forbids it")},
+	{privileged, unix.EPERM, belowLimit, Cause{}, leave("%s has taken CAP_SYS_ADMIN away")},
+	{privileged, unix.EPERM, unmapped, isUnmapped, nil},
+	{
+		"clone|make cgroup|enable controller in|look at the namespaces of", unix.EACCES,
+		unmapped, isUnmapped, nil,
+	},
+}
+
+// privileged are the operations that make or join namespaces, and the others that fail in
+// a program that makes none.
+const privileged = "clone|unshare|setns|chroot|drop capability"
+
+var isUnmapped = Cause{
+	"unmapped", "your own ID isn't mapped in this user namespace, so you can't make " +
+		"namespaces in it, or be root (see user_namespaces(7)); leave it", "exit", "",
+}
+
+func ownFilter(f *Facts, _ string) bool   { return f.OwnFilter }
+func belowFilter(f *Facts, _ string) bool { return f.Seccomp && filters[f.Below] }
+
+// belowLimit: step13-caps and others leave root without the capability. A user namespace
+// doesn't need it.
+func belowLimit(f *Facts, object string) bool {
+	return f.Below != "" && f.Bounded && !f.SysAdmin && !newUser(f, object)
+}
+
+// unmapped: such a process has no capabilities, unless it has made the namespace, and may
+// make no user namespace.
+func unmapped(f *Facts, object string) bool {
+	return f.Unmapped && (!f.SysAdmin || newUser(f, object))
+}
+
+// filters are the programs of this suite that install a seccomp filter.
+var filters = map[string]bool{"container": true, "step14-seccomp": true}
+
+// leave answers for what a program did, in whose shell this one was typed.
+func leave(why string) func(*Facts, string) Cause {
+	return func(f *Facts, _ string) Cause {
+		return Cause{
+			ID: "below", Text: fmt.Sprintf(why, f.Below) + "; leave its shell",
+			Command: "exit",
+		}
+	}
 }
 
 func inProc(_ *Facts, object string) bool { return strings.HasPrefix(object, "/proc/") }

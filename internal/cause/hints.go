@@ -161,7 +161,7 @@ var hints = []Hint{
 		nil,
 	},
 	{
-		"clone", unix.EPERM, inChroot,
+		"clone|unshare", unix.EPERM, inChroot,
 		Cause{"chroot-user", "no process in a chroot may make a " +
 			"user namespace (see clone(2)); leave it", "exit", ""},
 		nil,
@@ -220,10 +220,12 @@ var hints = []Hint{
 	},
 	{"mq_open", unix.ENOSYS, nil, Cause{}, noFilter.meet},
 	{"", unix.EPERM, restricted, appArmor, nil},
-	{"", unix.EPERM, plain, Cause{
-		"root", "be root", "sudo SELF",
-		"or root in a user namespace: unshare --user --map-root-user SELF",
+	{"clone|unshare", unix.EPERM, newUser, Cause{
+		"user-refused", "no process in a chroot may make a user namespace (see clone(2)), " +
+			"and a security module may forbid it elsewhere; to see more",
+		"SUDOdmesg | grep -iE 'apparmor|avc'", "",
 	}, nil},
+	{"", unix.EPERM, plain, Cause{}, beRoot},
 	{"", unix.EPERM, filtered, Cause{}, noFilter.meet},
 	{"", unix.EPERM, nil, Cause{}, privilege.meet},
 }
@@ -248,15 +250,19 @@ func inPIDs(f *Facts, _ string) bool        { return f.PIDs != "" }
 func sysAdmin(f *Facts, _ string) bool      { return f.SysAdmin }
 func onlyUser(_ *Facts, object string) bool { return object == "CLONE_NEWUSER" }
 func newUser(_ *Facts, object string) bool  { return contains(object, "CLONE_NEWUSER") }
-func noUser(f *Facts, object string) bool   { return newUser(f, object) && f.NoClone }
 func inChroot(f *Facts, object string) bool { return newUser(f, object) && f.InChroot }
 
 // isEmpty: linux.Failed shows an empty object as "".
 func isEmpty(_ *Facts, object string) bool { return object == "" || object == `""` }
 
+// noUser: root isn't asked for that setting.
+func noUser(f *Facts, object string) bool {
+	return newUser(f, object) && f.NoClone && !f.SysAdmin
+}
+
 // filteredUser: the host's AppArmor says nothing about a container with a filter.
 func filteredUser(f *Facts, object string) bool {
-	return newUser(f, object) && f.Seccomp && (f.Container != "" || !f.AppArmor)
+	return newUser(f, object) && f.Seccomp && (f.Container != "" || !restricted(f, object))
 }
 
 func newUserOfPlain(f *Facts, object string) bool {
@@ -266,11 +272,24 @@ func newUserOfPlain(f *Facts, object string) bool {
 // restricted: AppArmor leaves the root of a user namespace without capabilities.
 func restricted(f *Facts, _ string) bool { return f.AppArmor && (f.UserNS || f.UID != 0) }
 
-// plain: root could do it.
-func plain(f *Facts, _ string) bool { return f.UID != 0 && !f.SysAdmin && !f.Bounded }
+// plain: root could do it. Where sudo(8) doesn't work, a filter may be the reason.
+func plain(f *Facts, _ string) bool {
+	return f.UID != 0 && !f.SysAdmin && !f.Bounded && !(f.Seccomp && f.NoSudo)
+}
 
 // filtered: those without the capability would be refused without a filter, too.
 func filtered(f *Facts, _ string) bool { return f.Seccomp && (f.SysAdmin || f.UID != 0) }
+
+// beRoot is advice for a user who could be root of the machine, and perhaps of a user
+// namespace.
+func beRoot(f *Facts, _ string) Cause {
+	self := cmdline.QuoteAll(f.Args)
+	c := Cause{ID: "root", Text: "be root", Command: "sudo " + self}
+	if f.CouldBeRoot() {
+		c.Or = "or root in a user namespace: unshare --user --map-root-user " + self
+	}
+	return c
+}
 
 // executable tells how to make a file executable, by its name outside the jail. There, an
 // absolute link in the jail leads elsewhere.

@@ -11,20 +11,10 @@ import (
 	"nsteps/common"
 	"nsteps/internal/cause"
 	"nsteps/internal/cmdline"
-	"nsteps/internal/linux"
 )
 
 // Hints are the failures of a program with the option --user.
 var Hints = []common.Hint{
-	{Operations: "clone", Errno: unix.EPERM, When: inChroot, Cause: cause.Cause{
-		ID: "chroot-user", Command: "exit",
-		Text: "no process in a chroot may make a user namespace (see clone(2)); leave it",
-	}},
-	{Operations: "clone", Errno: unix.EPERM, When: unmapped, Cause: cause.Cause{
-		ID: "unmapped", Command: "exit",
-		Text: "your own ID isn't mapped in this user namespace, so you can't make " +
-			"namespaces in it (see user_namespaces(7)); leave it",
-	}},
 	{Operations: "clone", Errno: unix.EPERM, When: couldBeRoot, Make: asRoot},
 	{Operations: "write", Errno: unix.EPERM, When: rootMapsRoot, Cause: cause.Cause{
 		ID: "map-root", Command: "setpriv --dump",
@@ -44,15 +34,6 @@ var Hints = []common.Hint{
 }
 
 func wantsUser(object string) bool { return strings.Contains(object, "CLONE_NEWUSER") }
-
-func inChroot(f *cause.Facts, object string) bool {
-	return wantsUser(object) && f.InChroot
-}
-
-// unmapped: 65534 is the ID of a process whose own isn't mapped (user_namespaces(7)).
-func unmapped(f *cause.Facts, _ string) bool {
-	return f.UID == 65534 && !linux.InInitialUser() && !f.SysAdmin
-}
 
 // couldBeRoot: a USER namespace would give a plain user the capabilities.
 func couldBeRoot(f *cause.Facts, object string) bool {
