@@ -342,7 +342,16 @@ var explained = []struct {
 		"chroot", "-m", unix.ENOENT, root(), "order",
 		"an option with a value comes last: bin/step6-chroot -pmc jail sh",
 	},
-	{"mkdir", "/proc", unix.EPERM, root(user), "immutable", "sudo chattr -i 'my jail'"},
+	{
+		"mkdir", "/proc", unix.EPERM,
+		root(user, func(f *Facts) { f.Immutable = true }), "immutable",
+		"sudo chattr -i 'my jail'",
+	},
+	{
+		"mkdir", "/proc", unix.EPERM, root(), "no-new-directories",
+		"the file system of the jail takes no new directories",
+	},
+	{"mkdir", "/proc", unix.ENOENT, root(), "no-new-directories", ""},
 	{"mkdir", "/proc", unix.EACCES, root(user), "owner", "belongs to another user"},
 	{"mkdir", "/proc", unix.EROFS, root(), "read-only", "in another place"},
 

@@ -36,6 +36,7 @@ type Facts struct {
 	WSL       string   // the name of the distribution under WSL 1, or ""
 	Emulator  string   // the program that emulates this processor, or ""
 	InChroot  bool     // the root directory isn't a mount point
+	Immutable bool     // the root directory is immutable (see chattr(1))
 	NoProc    bool     // no proc is mounted on /proc
 	Masked    []string // mount points below /proc
 	// the user.max_*_namespaces, by the names in /proc/self/ns
@@ -120,6 +121,7 @@ func gather(args []string, jail string, m machine) *Facts {
 	f.InChroot, f.Masked = m.inChroot(), masked(read(mountinfo))
 	var fs unix.Statfs_t
 	f.NoProc = unix.Statfs("/proc", &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC
+	f.Immutable = immutable("/")
 	f.PIDs = pids(read("/proc/self/cgroup"), read)
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
@@ -309,6 +311,18 @@ func masked(mountinfo string) (points []string) {
 		}
 	}
 	return points
+}
+
+// immutable reports whether a directory takes no new files, not even from root.
+func immutable(dir string) bool {
+	const immutableFlag = 0x10 // FS_IMMUTABLE_FL of the kernel's fs.h
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	return err == nil && flags&immutableFlag != 0
 }
 
 // pids returns the file with the limit of this process's pids cgroup, if a step's two

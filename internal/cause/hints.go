@@ -49,11 +49,13 @@ var hints = []Hint{
 		"",
 	}, nil},
 	{
-		"mkdir", unix.EPERM, nil,
+		"mkdir", unix.EPERM, isImmutable,
 		Cause{"immutable", "the jail is immutable, even for root (see " +
 			"chattr(1))", "SUDOchattr -i JAIL", ""},
 		nil,
 	},
+	{"mkdir", unix.EPERM, nil, noNewDirectories, nil},
+	{"mkdir", unix.ENOENT, nil, noNewDirectories, nil}, // of a proc
 	{
 		"mkdir", unix.EROFS, nil,
 		Cause{"read-only", "the jail is on a file system that is " +
@@ -234,6 +236,11 @@ var noDirectory = Cause{
 	"no-directory", "-c needs a directory", "PROGRAM -c jail sh", "",
 }
 
+var noNewDirectories = Cause{
+	"no-new-directories", "the file system of the jail takes no new directories, as a " +
+		"proc or a sysfs doesn't; make the jail in another place", "", "",
+}
+
 var appArmor = Cause{
 	"apparmor",
 	"AppArmor restricts the user namespaces of plain users; allow " +
@@ -245,6 +252,7 @@ var appArmor = Cause{
 func isOption(_ *Facts, object string) bool { return strings.HasPrefix(object, "-") }
 func noSeccomp(f *Facts, _ string) bool     { return !f.Seccomp }
 func emulated(f *Facts, _ string) bool      { return f.Emulator != "" }
+func isImmutable(f *Facts, _ string) bool   { return f.Immutable }
 func onWSL1(f *Facts, _ string) bool        { return f.WSL != "" }
 func inPIDs(f *Facts, _ string) bool        { return f.PIDs != "" }
 func sysAdmin(f *Facts, _ string) bool      { return f.SysAdmin }

@@ -217,10 +217,14 @@ func (f *fork) resetSignals() {
 }
 
 // HasSysAdmin reports whether CAP_SYS_ADMIN is effective, in this process's own USER
-// namespace. It asks capget(2), which needs no /proc.
-func HasSysAdmin() bool {
+// namespace.
+func HasSysAdmin() bool { return HasCapability(unix.CAP_SYS_ADMIN) }
+
+// HasCapability reports whether a capability is effective. It asks capget(2), which needs
+// no /proc.
+func HasCapability(number int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	err := unix.Capget(&header, &data[0])
-	return err == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return err == nil && data[number/32].Effective&(1<<(number%32)) != 0
 }

@@ -11,6 +11,7 @@ import (
 	"nsteps/common"
 	"nsteps/internal/cause"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/linux"
 )
 
 const look = "look at the namespaces of"
@@ -33,10 +34,20 @@ var Hints = []common.Hint{
 		ID: "other-user", Command: "sudo SELF",
 		Text: "the process belongs to another user, or has more privileges than you; be root",
 	}},
-	{Operations: look, Errno: unix.EACCES, Cause: cause.Cause{
+	{Operations: look, Errno: unix.EACCES, When: inUser, Cause: cause.Cause{
 		ID: "outer-user",
 		Text: "the process is outside of this USER namespace, where its root has no power; " +
 			"join it from outside",
+	}},
+	{Operations: look, Errno: unix.EACCES, When: noPtrace, Cause: cause.Cause{
+		ID: "ptrace", Command: "grep CapEff /proc/$$/status",
+		Text: "root lacks CAP_SYS_PTRACE (bit 19) here, and the process has more " +
+			"capabilities; to see what you have",
+		Or: "in a Docker container: docker run --cap-add SYS_PTRACE",
+	}},
+	{Operations: look, Errno: unix.EACCES, Cause: cause.Cause{
+		ID: "ptrace-module", Command: "SUDOdmesg | grep -iE 'apparmor|avc'",
+		Text: "a security module such as AppArmor or SELinux forbids it; to see more",
 	}},
 	{Operations: "setns", Errno: unix.EPERM, When: inCopy, Make: withoutUser},
 	{Operations: "setns", Errno: unix.EPERM, When: noRoot, Make: withUser},
@@ -48,6 +59,8 @@ var Hints = []common.Hint{
 }
 
 func plain(f *cause.Facts, _ string) bool  { return f.UID != 0 }
+func inUser(f *cause.Facts, _ string) bool { return f.UserNS }
+func noPtrace(*cause.Facts, string) bool   { return !linux.HasCapability(unix.CAP_SYS_PTRACE) }
 func noRoot(f *cause.Facts, _ string) bool { return f.UID != 0 || f.UserNS }
 func inCopy(*cause.Facts, string) bool     { return os.Getenv(copied) != "" }
 
