@@ -36,7 +36,7 @@ func TestTroubleshooting(t *testing.T) {
 		}
 	}
 	t.Run("hints", func(t *testing.T) {
-		for _, file := range []string{"container", "exec", "first", "hints"} {
+		for _, file := range []string{"cgroup", "container", "exec", "first", "hints"} {
 			has(t, phrases(t, "../internal/cause/"+file+".go", isCause))
 		}
 		for _, file := range sources(t, "../beyond/internal/*/*hints.go") {

@@ -54,6 +54,11 @@ func under(program string) func(*Facts) {
 	return func(f *Facts) { f.Below = program }
 }
 
+func version1(f *Facts) {
+	f.controllers = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n" +
+		"cpu\t1\t4\t1\ncpuacct\t1\t4\t1\npids\t2\t4\t1\nmemory\t0\t4\t1\n"
+}
+
 const dump = "to see more: setpriv --dump"
 
 // explained are failures, with what is said about them: all that the package can say.
@@ -298,7 +303,20 @@ var explained = []struct {
 	{"re-execute", "/proc/self/exe", unix.E2BIG, root(), "environment", "env -i " + self},
 	{
 		"find cgroup of", "pids", unix.ENOENT, root(user), "cgroup-mount",
-		"sudo mount -t cgroup2 none /sys/fs/cgroup",
+		"sudo mount -t cgroup2 none /",
+	},
+	{
+		"find cgroup of", "cpu", unix.ENOENT, root(user, version1), "cgroup-mount",
+		"sudo mount -t cgroup -o cpu,cpuacct none /",
+	},
+	{
+		"find cgroup of", "memory", unix.ENOENT, root(version1), "cgroup-mount",
+		"mount -t cgroup2 none /",
+	},
+	{
+		"find cgroup of", "pids", unix.ENOENT,
+		root(func(f *Facts) { f.cgroups = "8:pids:/..\n1:cpu:/\n0::/\n" }),
+		"cgroup-outside", "this process is outside of its CGROUP namespace",
 	},
 	{
 		"make cgroup", "/sys/fs/cgroup/run", unix.EROFS, root(), "cgroup-read-only",

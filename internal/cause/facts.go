@@ -43,6 +43,8 @@ type Facts struct {
 	Limits map[string]string
 	PIDs   string // the file with a pids cgroup's limit, if that is near
 
+	cgroups, controllers string // the texts of /proc/self/cgroup and /proc/cgroups
+
 	onHost func(file string) bool // reports whether the host has it; nil: not known
 
 	OpenFiles             uint64 // RLIMIT_NOFILE
@@ -122,7 +124,8 @@ func gather(args []string, jail string, m machine) *Facts {
 	var fs unix.Statfs_t
 	f.NoProc = unix.Statfs("/proc", &fs) != nil || fs.Type != unix.PROC_SUPER_MAGIC
 	f.Immutable = immutable("/")
-	f.PIDs = pids(read("/proc/self/cgroup"), read)
+	f.cgroups, f.controllers = read("/proc/self/cgroup"), read("/proc/cgroups")
+	f.PIDs = pids(f.cgroups, read)
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		f.OpenFiles = limit.Cur

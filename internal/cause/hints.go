@@ -183,14 +183,11 @@ var hints = []Hint{
 	},
 
 	// Cgroups. The causes that the doctor doesn't meet are in beyond/internal/cgroup.
-	{
-		"find cgroup of", unix.ENOENT, nil,
-		Cause{
-			"cgroup-mount", "no cgroup file system with this controller is mounted",
-			"SUDOmount -t cgroup2 none /sys/fs/cgroup", "",
-		},
-		nil,
-	},
+	{"find cgroup of", unix.ENOENT, outsideCgroup, Cause{
+		"cgroup-outside", "this process is outside of its CGROUP namespace, where it can't " +
+			"see its cgroup; join a process without -C", "", "",
+	}, nil},
+	{"find cgroup of", unix.ENOENT, nil, Cause{}, mountCgroup},
 	{
 		"make cgroup", unix.EROFS, nil,
 		Cause{

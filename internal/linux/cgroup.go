@@ -32,7 +32,7 @@ func CgroupOf(process, controller string) (c Cgroup, err error) {
 	if err != nil {
 		return c, err
 	}
-	path, version := parseCgroup(string(cgroups), controller)
+	path, version := ParseCgroup(string(cgroups), controller)
 	for _, mount := range ParseMounts(string(mounts)) {
 		if !mount.hasCgroups(version, controller) {
 			continue
@@ -47,10 +47,10 @@ func CgroupOf(process, controller string) (c Cgroup, err error) {
 	return c, Failed("find cgroup of", controller, unix.ENOENT)
 }
 
-// parseCgroup returns the path and the version of the cgroup with a controller, from
+// ParseCgroup returns the path and the version of the cgroup with a controller, from
 // lines such as "4:memory:/user" of version 1 and "0::/user" of version 2. Version 0
 // means none.
-func parseCgroup(cgroups, controller string) (path string, version int) {
+func ParseCgroup(cgroups, controller string) (path string, version int) {
 	for line := range strings.Lines(cgroups) {
 		field := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		switch {

@@ -26,7 +26,7 @@ func TestParseCgroup(t *testing.T) {
 		{"4:memory:/user\n", "pids", "", 0},
 		{"", "memory", "", 0},
 	} {
-		path, version := parseCgroup(test.cgroups, test.controller)
+		path, version := ParseCgroup(test.cgroups, test.controller)
 		assert.Equal(t, test.path, path, test)
 		assert.Equal(t, test.version, version, test)
 	}
