@@ -114,8 +114,8 @@ func gather(args []string, jail string, m machine) *Facts {
 		f.OwnFilter = f.Seccomp && (!atStart.filter || !atStart.noNewPrivs)
 		f.Below = below(m.env("PS1"))
 	}
-	f.Unmapped = f.UserNS && !(isMapped(read("/proc/self/uid_map"), f.UID) &&
-		isMapped(read("/proc/self/gid_map"), os.Getegid()))
+	f.Unmapped = f.UserNS && (!isMapped(read("/proc/self/uid_map"), f.UID) ||
+		!isMapped(read("/proc/self/gid_map"), os.Getegid()))
 	f.Container, f.Unit = container(m)
 	for _, k := range linux.Kinds {
 		f.Limits[k.File] = words(read("/proc/sys/user/max_" + k.File + "_namespaces"))

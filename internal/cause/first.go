@@ -3,7 +3,6 @@
 package cause
 
 import (
-	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +27,8 @@ var first = []Hint{
 		"own-filter", "the seccomp filter that this program has just installed forbids it",
 		"", "",
 	}, nil},
-	{privileged, unix.EPERM, belowFilter, Cause{}, leave("the seccomp filter of %s forbids it")},
-	{privileged, unix.EPERM, belowLimit, Cause{}, leave("%s has taken CAP_SYS_ADMIN away")},
+	{privileged, unix.EPERM, belowFilter, Cause{}, leaveFilter},
+	{privileged, unix.EPERM, belowLimit, Cause{}, leaveLimit},
 	{privileged, unix.EPERM, unmapped, isUnmapped, nil},
 	{
 		"clone|make cgroup|enable controller in|look at the namespaces of", unix.EACCES,
@@ -64,13 +63,19 @@ func unmapped(f *Facts, object string) bool {
 // filters are the programs of this suite that install a seccomp filter.
 var filters = map[string]bool{"container": true, "step14-seccomp": true}
 
-// leave answers for what a program did, in whose shell this one was typed.
-func leave(why string) func(*Facts, string) Cause {
-	return func(f *Facts, _ string) Cause {
-		return Cause{
-			ID: "below", Text: fmt.Sprintf(why, f.Below) + "; leave its shell",
-			Command: "exit",
-		}
+// leaveFilter and leaveLimit answer for what a program did, in whose shell this one was
+// typed.
+func leaveFilter(f *Facts, _ string) Cause {
+	return Cause{
+		ID: "below", Command: "exit",
+		Text: "the seccomp filter of " + f.Below + " forbids it; leave its shell",
+	}
+}
+
+func leaveLimit(f *Facts, _ string) Cause {
+	return Cause{
+		ID: "below", Command: "exit",
+		Text: f.Below + " has taken CAP_SYS_ADMIN away; leave its shell",
 	}
 }
 

@@ -279,7 +279,7 @@ func restricted(f *Facts, _ string) bool { return f.AppArmor && (f.UserNS || f.U
 
 // plain: root could do it. Where sudo(8) doesn't work, a filter may be the reason.
 func plain(f *Facts, _ string) bool {
-	return f.UID != 0 && !f.SysAdmin && !f.Bounded && !(f.Seccomp && f.NoSudo)
+	return f.UID != 0 && !f.SysAdmin && !f.Bounded && (!f.Seccomp || !f.NoSudo)
 }
 
 // filtered: those without the capability would be refused without a filter, too.

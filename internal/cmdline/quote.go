@@ -35,8 +35,8 @@ func Quote(word string) string {
 	return word
 }
 
-// quoteBytes quotes a word with $'...', as bash, zsh and POSIX.1-2024 read it. A byte that
-// can't be shown has three octal digits, so that no digit behind it counts.
+// quoteBytes quotes a word with $'...', as bash, zsh and POSIX.1-2024 read it. A byte
+// that can't be shown has three octal digits, so that no digit behind it counts.
 func quoteBytes(word string) string {
 	var b strings.Builder
 	for len(word) > 0 {

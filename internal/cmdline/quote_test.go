@@ -29,7 +29,9 @@ func TestQuote(t *testing.T) {
 	} {
 		assert.Equal(t, want, Quote(word))
 	}
-	for word := range strings.SplitSeq("a b|it's\n|\x01\n1|\xffa|\\n\r\t|\u202e'\u200b7", "|") {
+	for _, word := range []string{
+		"a b", "it's\n", "\x01\n1", "\xffa", "\\n\r\t", "\u202e'\u200b7",
+	} {
 		out, err := exec.Command("bash", "-c", "printf %s "+Quote(word)).Output()
 		require.NoError(t, err)
 		assert.Equal(t, word, string(out), "what a shell reads")

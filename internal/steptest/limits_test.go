@@ -204,7 +204,7 @@ func TestLongArguments(t *testing.T) {
 	out, err = exec.Command(Bin("step1-pid"), "-vp", "printf", "%s",
 		"a\xffb\x1b[31m").CombinedOutput()
 	assert.NoError(t, err)
-	assert.Contains(t, string(out), `executing printf %s "a\xffb\x1b[31m"`+"\n")
+	assert.Contains(t, string(out), `executing printf %s $'a\377b\033[31m'`+"\n")
 	assert.Contains(t, string(out), "\na\xffb\x1b[31mParent")
 }
 

@@ -60,9 +60,12 @@ var Hints = []common.Hint{
 
 func plain(f *cause.Facts, _ string) bool  { return f.UID != 0 }
 func inUser(f *cause.Facts, _ string) bool { return f.UserNS }
-func noPtrace(*cause.Facts, string) bool   { return !linux.HasCapability(unix.CAP_SYS_PTRACE) }
 func noRoot(f *cause.Facts, _ string) bool { return f.UID != 0 || f.UserNS }
 func inCopy(*cause.Facts, string) bool     { return os.Getenv(copied) != "" }
+
+func noPtrace(*cause.Facts, string) bool {
+	return !linux.HasCapability(unix.CAP_SYS_PTRACE)
+}
 
 // withUser is the command line with the option --user.
 func withUser(f *cause.Facts, _ string) cause.Cause {
