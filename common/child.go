@@ -204,8 +204,8 @@ func (ch *Child) interrupted(sig syscall.Signal) error {
 }
 
 // crash returns an error if the child's Go runtime has ended it with a trace, and the
-// status 2 or SIGABRT. The runtime needs threads and memory, and a limit may leave too few
-// for two processes. Its own handler of SIGQUIT prints a trace too.
+// status 2 or SIGABRT. The runtime needs threads and memory, and a limit may leave too
+// few for two processes. Its own handler of SIGQUIT prints a trace too.
 func (ch *Child) crash(ws unix.WaitStatus) error {
 	text := readTrace(ch.trace)
 	if text == "" {

@@ -133,8 +133,8 @@ func CheckNoOrYes(_ *cli.Context, value string) error {
 	return nil
 }
 
-// CheckHostname checks a hostname's length, in bytes: sethostname(2). That the kernel takes
-// an empty one too helps nobody.
+// CheckHostname checks a hostname's length, in bytes (sethostname(2)). The kernel accepts
+// an empty hostname too, but an empty hostname helps nobody.
 func CheckHostname(_ *cli.Context, value string) error {
 	switch {
 	case len(value) < 1 || len(value) > 64:

@@ -100,8 +100,8 @@ func everySubset(t *testing.T, runtime, as string, root bool) {
 func runIn(dir, runtime, as, name string, options []string, terminal bool,
 ) (string, error) {
 	words := slices.Concat([]string{"sh", "-c", bundleAndRun, "sh", dir, runtime}, options,
-		[]string{"b", "sh", "-c", "echo hello; tty; (: >>/proc/sys/kernel/core_pattern) 2>/dev/null && " +
-			"echo writable || :"})
+		[]string{"b", "sh", "-c", "echo hello; tty; " +
+			"(: >>/proc/sys/kernel/core_pattern) 2>/dev/null && echo writable || :"})
 	if os.Getuid() == 0 {
 		words = slices.Concat([]string{"unshare", "--mount"}, words)
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	steptest.Main(m, "beyond/step13-caps", "internal/steptest/filter", "beyond/step7-user", "step1-pid", "step2-mnt")
+	steptest.Main(m, "beyond/step13-caps", "beyond/step7-user", "step1-pid", "step2-mnt",
+		"internal/steptest/filter")
 }
 
 func TestScripts(t *testing.T) { steptest.Scripts(t, "step13-caps") }
