@@ -258,11 +258,13 @@ var explained = []struct {
 	{
 		"setns", "CLONE_NEWNET of 7", unix.EPERM,
 		root(filter, in("docker"), under("step14-seccomp")), "below",
-		"the seccomp filter of step14-seccomp forbids it; leave its shell: exit",
+		"the seccomp filter of step14-seccomp forbids it; type the command outside of " +
+			"step14-seccomp",
 	},
 	{
 		"clone", "CLONE_NEWPID", unix.EPERM, root(noAdmin, bounded, under("step13-caps")),
-		"below", "step13-caps has taken CAP_SYS_ADMIN away; leave its shell: exit",
+		"below",
+		"step13-caps has taken CAP_SYS_ADMIN away; type the command outside of step13-caps",
 	},
 	{
 		"clone", "CLONE_NEWPID", unix.EPERM, root(filter, under("step13-caps")),

@@ -67,15 +67,15 @@ var filters = map[string]bool{"container": true, "step14-seccomp": true}
 // typed.
 func leaveFilter(f *Facts, _ string) Cause {
 	return Cause{
-		ID: "below", Command: "exit",
-		Text: "the seccomp filter of " + f.Below + " forbids it; leave its shell",
+		ID: "below", Text: "the seccomp filter of " + f.Below + " forbids it; type the " +
+			"command outside of " + f.Below,
 	}
 }
 
 func leaveLimit(f *Facts, _ string) Cause {
 	return Cause{
-		ID: "below", Command: "exit",
-		Text: f.Below + " has taken CAP_SYS_ADMIN away; leave its shell",
+		ID: "below", Text: f.Below + " has taken CAP_SYS_ADMIN away; type the command " +
+			"outside of " + f.Below,
 	}
 }
 
