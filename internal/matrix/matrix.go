@@ -32,6 +32,7 @@ var checks = slices.Concat([]check{
 		"cgroup", "beyond/step12-cgroup",
 		"TestNothingLeft|TestLeftover|TestKilledAtAnyTime|TestWithoutOption", true,
 	},
+	{"bundle", "beyond/bundle", "TestScripts/limits", false},
 })
 
 // stepChecks returns a check for each step.

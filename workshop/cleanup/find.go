@@ -186,7 +186,7 @@ func (t *tidier) processes() {
 		return startedIn(environ)
 	}
 	if step(1) != "" {
-		return // inside of a step, whose parent isn't in this /proc
+		return // inside a step, whose parent isn't in this /proc
 	}
 	for _, pid := range slices.Sorted(maps.Keys(all)) {
 		if pid == self || all.ByStep(pid) {

@@ -19,7 +19,7 @@ import (
 	"nsteps/workshop/procs"
 )
 
-// inside is what can only be seen from inside of a namespace: of UTS the hostname, of NET
+// inside is what can only be seen from inside a namespace: of UTS the hostname, of NET
 // the links, of IPC the queues.
 type inside struct {
 	Hostname string  `json:"hostname"`

@@ -168,7 +168,7 @@ func (f *facts) relatives(all procs.All, p linux.Process,
 	return me
 }
 
-// inside notes what can only be seen from inside of a namespace, and the host's hostname.
+// inside notes what can only be seen from inside a namespace, and the host's hostname.
 func (f *facts) inside(process, host, me *procs.Details) {
 	look := func(fact, kind string, p *procs.Details) inside {
 		seen, err := ask(kind, p, me)

@@ -4,7 +4,7 @@
 // of a chapter asks for.
 //
 // What there is to know of the process is read from the kernel first, without a judgement
-// (facts.go, and enter.go for what can only be seen from inside of a namespace). What a
+// (facts.go, and enter.go for what can only be seen from inside a namespace). What a
 // goal asks for is a function of that (goals.go).
 package verify
 
