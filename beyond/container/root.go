@@ -96,11 +96,7 @@ func furnish(c *cli.Context) error {
 			return err
 		}
 	}
-	// The nodes that are left don't work: the image's, and those that root makes.
-	if err := rootfs.Remount("/", unix.MS_NODEV); err != nil {
-		return common.Failed("remount", "/", err)
-	}
-	return nil
+	return rootfs.ForbidNodes() // the image's, and those that root makes
 }
 
 // device mounts a device of the host on a file. Data pass through a read-only mount, but

@@ -51,7 +51,7 @@ func source(t *testing.T, step nsteps.Step) string {
 var limits = map[string]int{
 	"step2-mnt": 24, "step3-uts": 14, "step4-net": 8,
 	"step5-ipc": 64, "step6-chroot": 34, "step7-user": 46,
-	"step8-pivot": 58, "step9-dev": 71, "step10-overlay": 32, "step11-veth": 66,
+	"step8-pivot": 58, "step9-dev": 67, "step10-overlay": 32, "step11-veth": 66,
 	"step12-cgroup": 66,
 	"step13-caps":   56, "step14-seccomp": 69, "step15-time": 35, "join": 73,
 }

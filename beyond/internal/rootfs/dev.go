@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nsteps/common"
 	"nsteps/internal/linux"
 )
 
@@ -107,6 +108,15 @@ func terminal() string {
 		}
 	}
 	return ""
+}
+
+// ForbidNodes adds the option nodev to the mount of the root directory. The kernel opens
+// no device node there then.
+func ForbidNodes() error {
+	if err := Remount("/", unix.MS_NODEV); err != nil {
+		return common.Failed("remount", "/", err)
+	}
+	return nil
 }
 
 // Remount adds an option to a mount, such as MS_RDONLY, and leaves its other options as
