@@ -28,12 +28,13 @@ var helpers = []string{
 
 // tools are the commands of a guest besides those that the chapters use: what init.sh and
 // the tests execute.
-const tools = `awk basename cat chgrp chmod chown cmp cp crun cut dash date dd df diff dirname
-	echo env expr false find flock getent grep head id insmod install kill ldd ln ls lsns
-	md5sum mkdir mkfifo mknod mktemp mv nice nohup perl pidof ping pkill prlimit printf pwd
-	readlink realpath renice rm rmdir runc script sed seq setsid sh sleep sort stat stdbuf stty
-	su switch_root sync sysctl tail taskset tee test timeout touch tr true truncate tty
-	uname uniq uptime wc which xargs yes`
+const tools = `awk basename cat chgrp chmod chown cmp cp crun cut dash date dd df
+	diff dirname echo env expr false find flock getent grep head id insmod
+	install kill ldd ln ls lsns md5sum mkdir mkfifo mknod mktemp mv nice
+	nohup perl pidof ping pkill prlimit printf pwd readlink realpath
+	renice rm rmdir runc script sed seq setsid sh sleep sort stat stdbuf
+	stty su switch_root sync sysctl tail taskset tee test timeout touch tr
+	true truncate tty uname uniq uptime wc which xargs yes`
 
 // guestTools returns all commands of a guest.
 func guestTools() []string {
@@ -44,9 +45,9 @@ func guestTools() []string {
 // toolPackages returns Debian's packages of these commands.
 func toolPackages() []string {
 	names := slices.Collect(maps.Values(doctor.Packages("debian")))
-	names = append(names, "bsdutils", "crun", "dash", "debianutils", "diffutils", "findutils",
-		"grep", "iputils-ping", "kmod", "libc-bin", "login", "mawk", "perl-base", "runc",
-		"sed")
+	names = append(names, "bsdutils", "crun", "dash", "debianutils", "diffutils",
+		"findutils", "grep", "iputils-ping", "kmod", "libc-bin", "login", "mawk",
+		"perl-base", "runc", "sed")
 	slices.Sort(names)
 	return slices.Compact(names)
 }
