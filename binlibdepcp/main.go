@@ -63,6 +63,7 @@ import (
 	"nsteps/binlibdepcp/jail"
 	"nsteps/binlibdepcp/ldso"
 	"nsteps/internal/cmdline"
+	"nsteps/internal/job"
 )
 
 // flags are the options, without those of an image.
@@ -107,7 +108,7 @@ var flags = []cli.Flag{
 }
 
 func main() {
-	handleSignals()
+	job.EndByQuit()
 	app := &cli.App{
 		Name:  "binlibdepcp",
 		Usage: "copy programs, and all that they load, into a directory",

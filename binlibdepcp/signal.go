@@ -7,8 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
-	"sync"
+	"os/signal"
 
 	"golang.org/x/sys/unix"
 
@@ -24,57 +23,27 @@ type stoppedError struct {
 
 func (e *stoppedError) Unwrap() error { return e.error }
 
-// A task is work on a file or directory, which has to be tidied up before the program
-// may end.
-type task struct {
-	name   string
-	cancel context.CancelCauseFunc
-}
-
-var (
-	signals = make(chan os.Signal, 1)
-	mu      sync.Mutex
-	tasks   []*task // those under way
-)
-
-// handleSignals has a signal stop the tasks, or end this program if there is no task. Of
-// the four signals it catches only SIGQUIT from the beginning: the Go runtime would print
-// the stacks of all goroutines.
-func handleSignals() {
-	job.Notify(signals, unix.SIGQUIT)
-	go func() {
-		for s := range signals {
-			handle(s.(unix.Signal))
-		}
-	}()
-}
-
-func handle(s unix.Signal) {
-	mu.Lock() // no task may begin now
-	defer mu.Unlock()
-	if len(tasks) == 0 {
-		job.Die(s)
-	}
-	for _, t := range tasks {
-		t.cancel(&stoppedError{
-			&fs.PathError{Op: "write", Path: t.name, Err: jail.ErrStopped}, s,
-		})
-	}
-}
-
 // untilSignal returns a context that a signal cancels. The context's cause is then the
 // error of the work on a file or directory. A signal that the caller ignores is ignored.
 func untilSignal(name string) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	t := &task{name, cancel}
-	mu.Lock()
-	defer mu.Unlock()
-	tasks = append(tasks, t)
-	job.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signals := make(chan os.Signal, 1)
+	job.Notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP)
+	job.TakeQuit()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if s, ok := <-signals; ok {
+			cancel(&stoppedError{
+				&fs.PathError{Op: "write", Path: name, Err: jail.ErrStopped},
+				s.(unix.Signal),
+			})
+		}
+	}()
 	return ctx, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		tasks = slices.DeleteFunc(tasks, func(other *task) bool { return other == t })
+		signal.Stop(signals)
+		close(signals)
+		<-done // a signal that has come is not lost
 	}
 }
 

@@ -36,8 +36,8 @@ func Create(name string, write func(*os.File) error) (err error) {
 	}
 	file := os.NewFile(uintptr(fd), name)
 	defer file.Close()
-	// The file gets its name through this link. Without the link, that needs a capability
-	// (see AT_EMPTY_PATH in link(2)).
+	// link(2) names the file through this link in /proc. Another way needs a capability
+	// (AT_EMPTY_PATH in link(2)).
 	link := fmt.Sprintf("/proc/self/fd/%d", fd)
 	if _, err := os.Lstat(link); err != nil { // no proc is mounted
 		return createNamed(name, write)

@@ -108,7 +108,7 @@ func gather(args []string, jail string, m machine) *Facts {
 		WSL:      wsl1(read("/proc/version"), m.env("WSL_DISTRO_NAME")),
 		Emulator: emulator(), Limits: map[string]string{},
 	}
-	// A filter, and a smaller bounding set, that a program of this suite makes come with
+	// A program of this suite that installs a filter, or drops capabilities, also sets
 	// no_new_privs.
 	if f.NoSudo = ownState().noNewPrivs; f.NoSudo {
 		f.OwnFilter = f.Seccomp && (!atStart.filter || !atStart.noNewPrivs)

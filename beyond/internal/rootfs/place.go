@@ -19,8 +19,8 @@ import (
 
 // Place makes a directory inside unless it is there, and returns a name for it. No
 // symbolic link of the image leads out, even if the image is changed meanwhile. The name
-// is good until execve(2). By the mode, that of the /proc of step6-chroot, workshop
-// cleanup knows a directory that a step has made.
+// is good until execve(2). workshop cleanup knows a directory that a step has made by its
+// mode, 555, as for the /proc of step6-chroot.
 func Place(dir string) (name string, err error) {
 	fd, err := open(dir)
 	if errors.Is(err, unix.ENOENT) {

@@ -99,8 +99,8 @@ func limit() {
 	must("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 	const load, equal, answer = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS,
 		unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, unix.BPF_RET | unix.BPF_K
-	// Of struct seccomp_data, the number. Chapter 14 asks for the architecture, too, and
-	// for the flags of clone(2).
+	// It loads the number of the call from a struct seccomp_data. The filter of chapter 14
+	// also checks the architecture, and the flags of clone(2).
 	filter := []unix.SockFilter{{Code: load}}
 	for _, call := range []uint32{
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT,
